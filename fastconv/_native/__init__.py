@@ -1,0 +1,1 @@
+"""The compiled part: how to compute. Its sources and their README are in ``src``."""

@@ -1,0 +1,38 @@
+# What the drivers (src/drivers) share: the micro-kernel tables and the workspace.
+# It lies here, by its module's name, because that is where Cython looks for it.
+
+cdef extern from "table.h":
+    ctypedef struct fc_activation:
+        double slope, upper
+
+    ctypedef struct fc_tile:
+        const char *x[2]
+        ptrdiff_t x_pixel, x_row, x_tap
+        ptrdiff_t rows, taps, run
+        const char *filter
+        const char *bias
+        const char *residual[2]
+        ptrdiff_t residual_pixel
+        char *out[2]
+        ptrdiff_t out_pixel
+        ptrdiff_t last
+        const fc_activation *activation
+
+    ctypedef void (*fc_tile_function)(const fc_tile *) noexcept nogil
+    ctypedef void (*fc_copy_function)(
+        char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
+        const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
+        ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
+
+    ctypedef struct fc_table:
+        int itemsize, lanes, pixels, vectors
+        fc_tile_function dense[2][14]
+        fc_tile_function depthwise[14]
+        fc_copy_function copy
+        double (*peak)(ptrdiff_t steps) noexcept nogil
+
+
+cdef const fc_table *find_table(str level, int itemsize) except NULL
+cdef ptrdiff_t l2_bytes() noexcept nogil
+cdef char *take_workspace(size_t bytes, size_t *size) except NULL
+cdef void give_workspace(char *memory, size_t size) noexcept

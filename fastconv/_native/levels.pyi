@@ -1,0 +1,17 @@
+COMPILED: tuple[str, ...]
+"""Names of the levels that were compiled in, slowest first."""
+
+def runnable() -> tuple[str, ...]:
+    """Those of `COMPILED` that this CPU and operating system can run, in the same order."""
+
+def tile(level: str, itemsize: int) -> tuple[int, int, int]:
+    """Lanes of a vector; pixels and vectors of the register tile."""
+
+def openmp() -> int:
+    """The ``_OPENMP`` date of the build, 0 if it is serial."""
+
+def max_threads() -> int:
+    """``omp_get_max_threads()``, 1 in a serial build."""
+
+def compiler() -> str:
+    """The compiler that built this package, with its version."""

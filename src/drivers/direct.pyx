@@ -1,0 +1,644 @@
+"""Direct convolution: register tiles over blocks of output pixels, dense or depthwise.
+
+A call is cut into items: a block of output pixels x a chunk of slabs. A slab is the output
+channels of one register tile (dense: of one group). An item reads its input in place where the
+receptive field lies inside the image, else from a padded copy made once for the whole chunk.
+No reduction is ever split, so the result does not depend on the cut.
+"""
+from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
+from cython.parallel cimport parallel, prange, threadid
+from libc.stdint cimport int64_t
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from fastconv._native.levels cimport (
+    fc_activation, fc_table, fc_tile, fc_tile_function,
+    find_table, give_workspace, l2_bytes, take_workspace,
+)
+
+
+cdef extern from "levels.h":
+    char *fc_allocate(size_t bytes) nogil
+
+
+# Cycles at which the choice of a blocking weighs its costs (AMD EPYC 9005, 4 GHz).
+cdef enum:
+    COPY_BYTES = 8          # bytes copied into a block per cycle
+    STREAM_BYTES = 16       # bytes of filter or input streamed from L3 per cycle
+    ITEM_CYCLES = 400       # starting an item
+    THREAD_CYCLES = 30000   # the least work that a further thread is worth
+
+
+cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef class Filter:
+    """A filter and bias packed for one level: [group][slab][kh][kw][in][vectors][lanes].
+
+    The last slab of a group is as many vectors wide as it needs; lanes without an output
+    channel are zero. The depthwise form is one group of slabs one vector wide, with in = 1.
+    """
+    cdef readonly str level
+    cdef readonly Py_ssize_t nbytes
+    cdef const fc_table *table
+    cdef char *memory
+    cdef char *bias
+    cdef bint depthwise
+    cdef ptrdiff_t kh, kw, depth       # depth: input channels that one output reads
+    cdef ptrdiff_t out_channels, groups
+    cdef ptrdiff_t sets, set_width     # slabs never cross a set: the groups, or all (depthwise)
+    cdef ptrdiff_t slab_width, slabs   # output channels of a slab, slabs of a set
+
+    def __cinit__(self, weight, bias, ptrdiff_t groups, bint depthwise, str level):
+        cdef Py_buffer view, bias_view
+        PyObject_GetBuffer(weight, &view, PyBUF_STRIDES)
+        try:
+            self.table = find_table(level, <int>view.itemsize)
+            self.level = level
+            self.kh, self.kw, self.depth, self.out_channels = (
+                view.shape[0], view.shape[1], view.shape[2], view.shape[3])
+            self.depthwise = depthwise
+            self.groups = groups
+            self.sets = 1 if depthwise else groups
+            self.set_width = self.out_channels // self.sets
+            self.slab_width = self.table.lanes * (1 if depthwise else self.table.vectors)
+            self.slabs = ceil_div(self.set_width, self.slab_width)
+            self._allocate()
+            with nogil:
+                self._pack(&view)
+        finally:
+            PyBuffer_Release(&view)
+        if bias is not None:
+            PyObject_GetBuffer(bias, &bias_view, PyBUF_STRIDES)
+            self._pack_bias(<const char *>bias_view.buf)
+            PyBuffer_Release(&bias_view)
+
+    def __dealloc__(self):
+        free(self.memory)
+        free(self.bias)
+
+    cdef ptrdiff_t padded_width(self) noexcept nogil:
+        """Output channels of a set, filled up to whole vectors."""
+        return ceil_div(self.set_width, self.table.lanes) * self.table.lanes
+
+    cdef ptrdiff_t reduction(self) noexcept nogil:
+        return self.kh * self.kw * self.depth
+
+    cdef int _allocate(self) except -1:
+        cdef size_t bias_bytes = self.sets * self.padded_width() * self.table.itemsize
+        cdef size_t bytes = bias_bytes * self.reduction()
+        self.nbytes = bytes
+        self.memory = fc_allocate(bytes)
+        self.bias = fc_allocate(bias_bytes)
+        if self.memory == NULL or self.bias == NULL:
+            raise MemoryError(f"cannot allocate {bytes} bytes for a packed filter")
+        memset(self.memory, 0, bytes)
+        memset(self.bias, 0, bias_bytes)
+        return 0
+
+    cdef void _pack(self, const Py_buffer *w) noexcept nogil:
+        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
+        cdef ptrdiff_t s, j, channel, width, vectors, r, k
+        cdef char *dst = self.memory
+        for s in range(self.sets):
+            for j in range(self.slabs):
+                channel = j * self.slab_width
+                width = min(self.slab_width, self.set_width - channel)
+                vectors = ceil_div(width, lanes)
+                channel += s * self.set_width
+                for r in range(self.kh):
+                    for k in range(self.kw):
+                        self.table.copy(
+                            dst, vectors * lanes * item, item,
+                            <const char *>w.buf + r * w.strides[0] + k * w.strides[1]
+                            + channel * w.strides[3],
+                            w.strides[2], w.strides[3], self.depth, width)
+                        dst += self.depth * vectors * lanes * item
+
+    cdef void _pack_bias(self, const char *src) noexcept nogil:
+        cdef ptrdiff_t item = self.table.itemsize, bytes = self.set_width * item
+        self.table.copy(self.bias, self.padded_width() * item, item, src, bytes, item,
+                        self.sets, self.set_width)
+
+
+# Along one dimension of a block: how a tap of an output is found among the copied inputs.
+cdef struct Axis:
+    ptrdiff_t count      # inputs that the block's outputs read
+    ptrdiff_t per_output, per_tap
+    bint every           # all inputs of the span (else: taps of each output, one by one)
+
+
+cdef Axis axis_of(ptrdiff_t outputs, ptrdiff_t kernel, ptrdiff_t stride,
+                  ptrdiff_t dilation) noexcept nogil:
+    cdef Axis a
+    cdef ptrdiff_t span = (outputs - 1) * stride + (kernel - 1) * dilation + 1
+    a.every = span <= outputs * kernel
+    a.count = span if a.every else outputs * kernel
+    a.per_output = stride if a.every else kernel
+    a.per_tap = dilation if a.every else 1
+    return a
+
+
+# An image of any strides, in bytes.
+cdef struct Array:
+    char *data
+    ptrdiff_t n, h, w, c
+
+
+# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
+cdef struct Blocking:
+    ptrdiff_t rows, cols, chunk
+    ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
+    ptrdiff_t items
+    ptrdiff_t input_bytes, index_bytes, stage_bytes, bytes   # workspace of a thread
+
+
+# The sizes of a call: the problem's, or those of the problem seen as one long row.
+cdef struct Sizes:
+    ptrdiff_t n, h, w, oh, ow
+
+
+cdef struct Call:
+    Sizes size
+    Array x, out, residual
+    Blocking block
+
+
+# What the tiles of a block share for one slab.
+cdef struct Tiles:
+    fc_tile tile
+    const fc_tile_function *functions   # by pixels - 1
+    char *x
+    char *slab_x
+    char *out
+    const char *filter
+    const char *residual
+    ptrdiff_t row, rows, cols
+    ptrdiff_t x_row, out_row, residual_row, filter_row
+
+
+cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
+    return Array(<char *>view.buf,
+                 view.strides[0], view.strides[1], view.strides[2], view.strides[3])
+
+
+cdef inline char *at(const Array *a, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w,
+                     ptrdiff_t c) noexcept nogil:
+    return NULL if a.data == NULL else a.data + n * a.n + h * a.h + w * a.w + c * a.c
+
+
+cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
+    return a.n == b.n and a.h == b.h and a.w == b.w and a.oh == b.oh and a.ow == b.ow
+
+
+cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexcept nogil:
+    """The first tap at least `distance` from the first."""
+    return ceil_div(distance, dilation) if distance > 0 else 0
+
+
+cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdiff_t kernel,
+                             ptrdiff_t stride, ptrdiff_t dilation) noexcept nogil:
+    """The coordinate of a block's i-th copied input, which may lie in the padding."""
+    return start + (i if a.every else i // kernel * stride + i % kernel * dilation)
+
+
+cdef inline ptrdiff_t source_of(ptrdiff_t i, ptrdiff_t size, const int64_t *padded_map,
+                                ptrdiff_t before) noexcept nogil:
+    """The input that a padded coordinate shows, -1 for the pad value."""
+    if padded_map != NULL:
+        return padded_map[i + before]
+    return i if 0 <= i < size else -1
+
+
+cdef class Plan:
+    """A packed filter bound to one input shape. Any number of threads may run it at once."""
+    cdef readonly Filter filter
+    cdef readonly Py_ssize_t worthwhile_threads
+    cdef Sizes size
+    cdef ptrdiff_t channels
+    cdef ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left
+    cdef double pad64
+    cdef float pad32
+    cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
+    cdef bint pointwise         # no pixel reads another, so rows may be joined
+    cdef bint activated
+    cdef fc_activation activation
+    cdef int64_t *row_map
+    cdef int64_t *col_map
+    cdef object maps
+    cdef Py_buffer row_view, col_view
+    # the cut last used: most calls repeat it
+    cdef Blocking last_block
+    cdef Sizes last_size
+    cdef ptrdiff_t last_threads
+    cdef bint last_in_place
+
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation):
+        cdef Sizes *z = &self.size
+        self.filter = filter
+        z.n, z.h, z.w, self.channels = input_shape
+        z.oh, z.ow = output_size
+        self.stride_h, self.stride_w = stride
+        self.top, self.left = padding
+        self.dilation_h, self.dilation_w = dilation
+        self.pad64 = pad_value
+        self.pad32 = <float>pad_value
+        self.activated = activation is not None
+        if self.activated:
+            self.activation.slope, self.activation.upper = activation
+        self.skips_padding = row_map is None and pad_value == 0
+        self.pointwise = (
+            filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
+            and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w)
+        self.maps = (row_map, col_map)
+        if row_map is not None:
+            PyObject_GetBuffer(row_map, &self.row_view, PyBUF_STRIDES)
+            self.row_map = <int64_t *>self.row_view.buf
+        if col_map is not None:
+            PyObject_GetBuffer(col_map, &self.col_view, PyBUF_STRIDES)
+            self.col_map = <int64_t *>self.col_view.buf
+        self.worthwhile_threads = max(1, self.cycles(z) // THREAD_CYCLES)
+
+    def __dealloc__(self):
+        if self.row_map != NULL:
+            PyBuffer_Release(&self.row_view)
+        if self.col_map != NULL:
+            PyBuffer_Release(&self.col_view)
+
+    def run(self, x, out, residual, ptrdiff_t num_threads):
+        """Convolve x into out. All are 4-D NHWC views; only the input's may have any strides."""
+        cdef Py_buffer x_view, out_view, residual_view
+        cdef Call call
+        PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
+        try:
+            call.x = array_of(&x_view)
+            PyObject_GetBuffer(out, &out_view, PyBUF_STRIDES | PyBUF_WRITABLE)
+            try:
+                call.out = array_of(&out_view)
+                if residual is None:
+                    call.residual = Array(NULL, 0, 0, 0, 0)
+                    self._run(&call, num_threads)
+                else:
+                    PyObject_GetBuffer(residual, &residual_view, PyBUF_STRIDES)
+                    try:
+                        call.residual = array_of(&residual_view)
+                        self._run(&call, num_threads)
+                    finally:
+                        PyBuffer_Release(&residual_view)
+            finally:
+                PyBuffer_Release(&out_view)
+        finally:
+            PyBuffer_Release(&x_view)
+
+    def workspace(self, ptrdiff_t num_threads):
+        """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""
+        cdef Sizes z = self.size
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        if self.pointwise:
+            z = Sizes(1, 1, z.n * z.h * z.w, 1, z.n * z.h * z.w)
+        return self.cut(&z, num_threads, not self.readable_in_place(item), False).bytes
+
+    cdef int _run(self, Call *call, ptrdiff_t threads) except -1:
+        cdef size_t size
+        cdef char *memory
+        cdef ptrdiff_t item = self.filter.table.itemsize, i
+        cdef bint in_place = self.readable_in_place(call.x.c)
+        cdef bint staged = call.out.c != item
+        call.size = self.size
+        if self.pointwise:
+            self.join_rows(call)
+        if not (same_sizes(&call.size, &self.last_size) and threads == self.last_threads
+                and in_place == self.last_in_place
+                and staged == (self.last_block.stage_bytes > 0)):
+            self.last_block = self.cut(&call.size, threads, not in_place, staged)
+            self.last_size = call.size
+            self.last_threads = threads
+            self.last_in_place = in_place
+        call.block = self.last_block
+        threads = min(threads, call.block.items)
+        memory = take_workspace(threads * call.block.bytes, &size)
+        with nogil:
+            if threads == 1:
+                for i in range(call.block.items):
+                    self.run_item(call, i, memory)
+            else:
+                self.run_parallel(call, threads, memory)
+        give_workspace(memory, size)
+        return 0
+
+    cdef void run_parallel(self, const Call *call, ptrdiff_t threads, char *memory) noexcept nogil:
+        cdef ptrdiff_t i
+        for i in prange(call.block.items, schedule="dynamic", num_threads=<int>threads):
+            self.run_item(call, i, memory + threadid() * call.block.bytes)
+
+    cdef bint readable_in_place(self, ptrdiff_t x_channel) noexcept nogil:
+        """Whether tiles may read x itself where no padding is read.
+
+        Depthwise tiles load whole vectors, and want a channel for each output.
+        """
+        if x_channel != self.filter.table.itemsize:
+            return False
+        return not self.filter.depthwise or (
+            self.channels == self.filter.out_channels
+            and self.channels % self.filter.table.lanes == 0)
+
+    cdef void join_rows(self, Call *call) noexcept nogil:
+        """See a pointwise problem as one long row where the arrays' strides allow it."""
+        cdef Sizes *z = &call.size
+        if (call.x.h == z.w * call.x.w and call.out.h == z.w * call.out.w
+                and call.residual.h == z.w * call.residual.w) or z.h == 1:
+            z.w *= z.h
+            z.h = 1
+            if (call.x.n == z.w * call.x.w and call.out.n == z.w * call.out.w
+                    and call.residual.n == z.w * call.residual.w) or z.n == 1:
+                z.w *= z.n
+                z.n = 1
+            z.oh, z.ow = z.h, z.w
+
+    cdef ptrdiff_t cycles(self, const Sizes *z) noexcept nogil:
+        """Cycles of multiply-adds: two a cycle dense; depthwise one, for its loads."""
+        cdef ptrdiff_t vectors = (
+            self.filter.sets * self.filter.padded_width() // self.filter.table.lanes)
+        cdef ptrdiff_t fmas = z.n * z.oh * z.ow * vectors * self.filter.reduction()
+        return fmas if self.filter.depthwise else fmas // 2
+
+    cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
+        cdef ptrdiff_t bottom = (
+            (z.oh - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h - self.top)
+        cdef ptrdiff_t right = (
+            (z.ow - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w - self.left)
+        return self.top > 0 or self.left > 0 or bottom >= z.h or right >= z.w
+
+    cdef ptrdiff_t input_bytes(self, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t chunk) noexcept nogil:
+        """Bytes of the inputs that a block reads, as its copy lays them out."""
+        cdef Axis v = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
+        cdef Axis h = axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w)
+        cdef ptrdiff_t channels = self.filter.depth, multiplier
+        if self.filter.depthwise:  # whole input channels, each repeated for its outputs
+            multiplier = self.filter.out_channels // self.channels
+            channels = min(chunk * self.filter.slab_width + 2 * (multiplier - 1),
+                           self.filter.out_channels)
+        return v.count * h.count * channels * self.filter.table.itemsize
+
+    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil:
+        """The blocking that should take least time with this many threads.
+
+        Blocks and slabs share L2. Small blocks reread the filter, small chunks the input.
+        """
+        cdef ptrdiff_t item = self.filter.table.itemsize, tile = self.filter.table.pixels
+        cdef ptrdiff_t slab_bytes = (
+            self.filter.reduction() * self.filter.slab_width * item)
+        cdef ptrdiff_t l2 = l2_bytes()
+        cdef ptrdiff_t budget = max(l2 // 8, min(l2 // 2, l2 * 7 // 8 - slab_bytes))
+        # rows of narrow images are taken in pairs, so that a tile is full
+        cdef ptrdiff_t unit = 2 if 2 * z.ow <= tile else 1
+        cdef bint in_columns = z.oh <= unit
+        cdef ptrdiff_t slabs = self.filter.slabs, cols = z.ow, units, pieces, chunks, u, least
+        cdef double total = self.cycles(z), cost, best_cost = -1
+        cdef Blocking b, best
+
+        while cols > tile and self.input_bytes(min(unit, z.oh), cols, 1) > budget:
+            cols = ceil_div(ceil_div(cols, 2), tile) * tile
+        units = ceil_div(cols, tile) if in_columns else ceil_div(z.oh, unit)
+        copies = copies or self.reads_padding(z)
+        pieces = 0
+        while pieces < units:
+            # the next number of pieces that makes them smaller
+            u = units if pieces == 0 else ceil_div(units, pieces) - 1
+            pieces = ceil_div(units, u)
+            b.rows = z.oh if in_columns else min(z.oh, u * unit)
+            b.cols = min(z.ow, u * tile) if in_columns else cols
+            least = self.input_bytes(b.rows, b.cols, 1)
+            if least > budget and u > 1:
+                continue
+            b.row_blocks = ceil_div(z.oh, b.rows)
+            b.col_blocks = ceil_div(z.ow, b.cols)
+            b.chunk = slabs + 1
+            while b.chunk > 1:
+                chunks = 1 if b.chunk > slabs else ceil_div(slabs, b.chunk - 1)
+                b.chunk = ceil_div(slabs, chunks)
+                b.chunks = chunks * self.filter.sets
+                b.items = z.n * b.row_blocks * b.col_blocks * b.chunks
+                if self.input_bytes(b.rows, b.cols, b.chunk) > max(budget, least):
+                    continue
+                cost = self.time_of(&b, threads, slab_bytes, total, copies)
+                if best_cost < 0 or cost < best_cost:
+                    best, best_cost = b, cost
+                if b.items > 16 * threads:
+                    break
+            if z.n * b.row_blocks * b.col_blocks > 16 * threads:
+                break
+        best.stage_bytes = best.rows * best.cols * self.filter.slab_width * item if staged else 0
+        best.index_bytes = 3 * sizeof(ptrdiff_t) * axis_of(
+            best.cols, self.filter.kw, self.stride_w, self.dilation_w).count if copies else 0
+        best.input_bytes = (
+            self.input_bytes(best.rows, best.cols, best.chunk) + 64 if copies else 0)
+        best.bytes = 64 + ceil_div(
+            best.stage_bytes + best.index_bytes + best.input_bytes, 64) * 64
+        return best
+
+    cdef double time_of(self, const Blocking *b, ptrdiff_t threads, ptrdiff_t slab_bytes,
+                        double total, bint copies) noexcept nogil:
+        """Cycles until the last thread has finished, as far as the blocking decides them."""
+        cdef double read = self.input_bytes(b.rows, b.cols, b.chunk)
+        cdef double chunk_read = <double>b.chunk * slab_bytes / STREAM_BYTES
+        cdef double one = ITEM_CYCLES + total / b.items
+        cdef double once = 0
+        one += read / (COPY_BYTES if copies else STREAM_BYTES)
+        if b.chunk * slab_bytes > l2_bytes() // 2:
+            one += chunk_read   # leaves L2 before the next block comes
+        else:
+            once = chunk_read * ceil_div(b.chunks, threads)
+        # a tenth of an item for threads that are held up and finish late
+        return (ceil_div(b.items, threads) + 0.1) * one + once
+
+    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work) noexcept nogil:
+        """Compute one block of output pixels for one chunk of slabs."""
+        cdef const Blocking *b = &call.block
+        cdef const Sizes *z = &call.size
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t blocks = z.n * b.row_blocks * b.col_blocks
+        cdef ptrdiff_t chunk = index // blocks, block = index % blocks
+        cdef ptrdiff_t n = block // (b.row_blocks * b.col_blocks)
+        cdef ptrdiff_t row = block // b.col_blocks % b.row_blocks * b.rows
+        cdef ptrdiff_t col = block % b.col_blocks * b.cols
+        cdef ptrdiff_t rows = min(b.rows, z.oh - row), cols = min(b.cols, z.ow - col)
+        cdef ptrdiff_t chunks = b.chunks // self.filter.sets
+        cdef ptrdiff_t s = chunk // chunks
+        cdef ptrdiff_t first = chunk % chunks * b.chunk
+        cdef ptrdiff_t last = min(first + b.chunk, self.filter.slabs), j
+        cdef ptrdiff_t channel, width, vectors
+        cdef Tiles t
+
+        self.find_input(call, &t, n, row, rows, col, cols, s, first, last,
+                        work + b.stage_bytes)
+        t.row, t.rows, t.cols = row, rows, cols
+        t.tile.activation = &self.activation if self.activated else NULL
+        for j in range(first, last):
+            channel = j * self.filter.slab_width
+            width = min(self.filter.slab_width, self.filter.set_width - channel)
+            vectors = ceil_div(width, lanes)
+            t.tile.last = width - (vectors - 1) * lanes
+            t.tile.bias = self.filter.bias + (s * self.filter.padded_width() + channel) * item
+            t.filter = self.filter.memory + (
+                s * self.filter.padded_width() + channel) * self.filter.reduction() * item
+            t.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
+            if self.filter.depthwise:
+                t.functions = self.filter.table.depthwise
+                t.slab_x = t.x + channel * item
+            else:
+                t.functions = self.filter.table.dense[vectors - 1]
+                t.slab_x = t.x
+            channel += s * self.filter.set_width
+            t.residual = at(&call.residual, n, row, col, channel)
+            t.residual_row, t.tile.residual_pixel = call.residual.h, call.residual.w
+            if b.stage_bytes:
+                t.out, t.tile.out_pixel = work, width * item
+                t.out_row = cols * width * item
+            else:
+                t.out, t.tile.out_pixel = at(&call.out, n, row, col, channel), call.out.w
+                t.out_row = call.out.h
+            self.run_tiles(z, &t)
+            if b.stage_bytes:
+                self.unstage(call, &t, at(&call.out, n, row, col, channel), width)
+
+    cdef void unstage(self, const Call *call, const Tiles *t, char *out,
+                      ptrdiff_t width) noexcept nogil:
+        """Copy a slab's finished outputs to an array whose channels do not lie together."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, y
+        for y in range(t.rows):
+            self.filter.table.copy(out + y * call.out.h, call.out.w, call.out.c,
+                                   t.out + y * t.out_row, width * item, item, t.cols, width)
+
+    cdef void find_input(self, const Call *call, Tiles *t, ptrdiff_t n, ptrdiff_t row,
+                         ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols, ptrdiff_t s,
+                         ptrdiff_t first, ptrdiff_t last, char *work) noexcept nogil:
+        """Point the tiles at a block's input: in the image, or in a padded copy of it."""
+        cdef const Sizes *z = &call.size
+        cdef const Array *x = &call.x
+        cdef fc_tile *tile = &t.tile
+        cdef ptrdiff_t kh = self.filter.kh, kw = self.filter.kw, depth = self.filter.depth
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef ptrdiff_t top = row * self.stride_h - self.top
+        cdef ptrdiff_t left = col * self.stride_w - self.left
+        cdef ptrdiff_t bottom = top + (rows - 1) * self.stride_h + (kh - 1) * self.dilation_h
+        cdef ptrdiff_t right = left + (cols - 1) * self.stride_w + (kw - 1) * self.dilation_w
+        cdef ptrdiff_t channel = s * depth, channels = depth, multiplier = 1, begin = 0
+        cdef Axis v, h
+
+        tile.rows, tile.taps, tile.run = kh, kw, depth
+        if (self.readable_in_place(x.c)
+                and top >= 0 and left >= 0 and bottom < z.h and right < z.w):
+            t.x = at(x, n, top, left, channel)
+            t.x_row, tile.x_pixel = self.stride_h * x.h, self.stride_w * x.w
+            tile.x_row, tile.x_tap = self.dilation_h * x.h, self.dilation_w * x.w
+        else:
+            if self.filter.depthwise:
+                multiplier = self.filter.out_channels // self.channels
+                begin = first * self.filter.slab_width
+                channel = begin // multiplier
+                begin = channel * multiplier
+                channels = ceil_div(min(last * self.filter.slab_width, self.filter.out_channels),
+                                    multiplier) - channel
+            v = axis_of(rows, kh, self.stride_h, self.dilation_h)
+            h = axis_of(cols, kw, self.stride_w, self.dilation_w)
+            self.copy_input(call, work, n, top, &v, left, &h, channel, channels, multiplier)
+            tile.x_tap = h.per_tap * channels * multiplier * item
+            tile.x_pixel = h.per_output * channels * multiplier * item
+            tile.x_row = v.per_tap * h.count * channels * multiplier * item
+            t.x_row = v.per_output * h.count * channels * multiplier * item
+            # tiles add the offset of their slab's channel in the whole set
+            t.x = work + call.block.index_bytes - begin * item
+        if not self.filter.depthwise and tile.x_tap == depth * item:
+            tile.run *= kw   # the taps of a filter row lie together
+            tile.taps = 1
+
+    cdef void copy_input(self, const Call *call, char *work, ptrdiff_t n, ptrdiff_t top,
+                         const Axis *v, ptrdiff_t left, const Axis *h, ptrdiff_t channel,
+                         ptrdiff_t channels, ptrdiff_t multiplier) noexcept nogil:
+        """Copy the inputs of a block, padding filled in: [rows][cols][channels][multiplier]."""
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef ptrdiff_t pixel = channels * multiplier * item
+        cdef ptrdiff_t *segments = <ptrdiff_t *>work   # (from column, column, length) each
+        cdef char *dst = work + call.block.index_bytes
+        cdef const char *pad = <const char *>&self.pad32 if item == 4 else <const char *>&self.pad64
+        cdef const char *src
+        cdef ptrdiff_t count = 0, i, m, source, column
+        cdef ptrdiff_t src_pixel, src_channel
+        cdef ptrdiff_t *segment = segments
+        for i in range(h.count):
+            source = tap_of(i, left, h, self.filter.kw, self.stride_w, self.dilation_w)
+            source = source_of(source, call.size.w, self.col_map, self.left)
+            if count and (segment[0] < 0 if source < 0
+                          else segment[0] >= 0 and source == segment[0] + segment[2]):
+                segment[2] += 1
+            else:
+                segment = segments + 3 * count
+                segment[0], segment[1], segment[2] = source, i, 1
+                count += 1
+        for i in range(v.count):
+            source = tap_of(i, top, v, self.filter.kh, self.stride_h, self.dilation_h)
+            source = source_of(source, call.size.h, self.row_map, self.top)
+            for m in range(multiplier):
+                if source < 0:
+                    self.filter.table.copy(dst + m * item, pixel, multiplier * item,
+                                           pad, 0, 0, h.count, channels)
+                    continue
+                segment = segments
+                for column in range(count):
+                    if segment[0] < 0:
+                        src, src_pixel, src_channel = pad, 0, 0
+                    else:
+                        src = at(&call.x, n, source, segment[0], channel)
+                        src_pixel, src_channel = call.x.w, call.x.c
+                    self.filter.table.copy(dst + segment[1] * pixel + m * item, pixel,
+                                           multiplier * item, src, src_pixel, src_channel,
+                                           segment[2], channels)
+                    segment += 3
+            dst += h.count * pixel
+
+    cdef void run_tiles(self, const Sizes *z, Tiles *t) noexcept nogil:
+        """All tiles of a block for one slab; rows in pairs where two fit in a tile."""
+        cdef ptrdiff_t most = self.filter.table.pixels
+        cdef ptrdiff_t step = 2 if 2 * z.ow <= most else 1
+        cdef ptrdiff_t y = 0, low, high, half, size, tiles, i, col
+        cdef char *x
+        cdef char *out
+        cdef const char *residual
+        while y < t.rows:
+            step = min(step, t.rows - y)
+            low, high = 0, self.filter.kh
+            if self.skips_padding:
+                low = first_inside(self.top - (t.row + y + step - 1) * self.stride_h,
+                                   self.dilation_h)
+                high = min(high, first_inside(
+                    z.h + self.top - (t.row + y) * self.stride_h, self.dilation_h))
+            t.tile.rows = max(high - low, 0)
+            t.tile.filter = t.filter + low * t.filter_row
+            x = t.slab_x + y * t.x_row + low * t.tile.x_row
+            out = t.out + y * t.out_row
+            residual = t.residual + y * t.residual_row if t.residual != NULL else NULL
+            tiles = ceil_div(t.cols * step, most)
+            col = 0
+            for i in range(tiles):
+                size = t.cols * step if step == 2 else (t.cols - col) // (tiles - i)
+                half = (size + 1) // 2
+                t.tile.x[0] = x + col * t.tile.x_pixel
+                t.tile.out[0] = out + col * t.tile.out_pixel
+                if step == 2:
+                    t.tile.x[1] = x + t.x_row
+                    t.tile.out[1] = out + t.out_row
+                else:
+                    t.tile.x[1] = t.tile.x[0] + half * t.tile.x_pixel
+                    t.tile.out[1] = t.tile.out[0] + half * t.tile.out_pixel
+                t.tile.residual[0] = NULL
+                if residual != NULL:
+                    t.tile.residual[0] = residual + col * t.tile.residual_pixel
+                    t.tile.residual[1] = (
+                        residual + t.residual_row if step == 2
+                        else t.tile.residual[0] + half * t.tile.residual_pixel)
+                t.functions[size - 1](&t.tile)
+                col += size
+            y += step

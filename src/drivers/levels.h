@@ -1,0 +1,75 @@
+/* What the build and this machine are: OpenMP, compiler, CPU features, cache.
+ * Only levels.pyx includes this. It is compiled for the baseline. */
+#ifndef FASTCONV_LEVELS_H
+#define FASTCONV_LEVELS_H
+
+#include <stdlib.h>
+#include "table.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+#ifdef _OPENMP
+#include <omp.h>
+#define FC_OPENMP _OPENMP
+static int fc_max_threads(void) { return omp_get_max_threads(); }
+#else
+#define FC_OPENMP 0
+static int fc_max_threads(void) { return 1; }
+#endif
+
+#define FC_TEXT(x) #x
+#define FC_VERSION(a, b, c) FC_TEXT(a) "." FC_TEXT(b) "." FC_TEXT(c)
+#if defined(__clang__)
+#define FC_COMPILER "clang " FC_VERSION(__clang_major__, __clang_minor__, __clang_patchlevel__)
+#elif defined(__GNUC__)
+#define FC_COMPILER "gcc " FC_VERSION(__GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__)
+#else
+#define FC_COMPILER "unknown"
+#endif
+
+typedef struct {
+    const char *name;
+    const fc_table *const *tables;
+    int runnable;
+} fc_level;
+
+/* Slowest first. __builtin_cpu_supports also asks whether the system saves the registers. */
+static int fc_find_levels(fc_level levels[3])
+{
+    int n = 0;
+    levels[n++] = (fc_level){"baseline", fc_tables_baseline, 1};
+#if defined(FC_HAVE_X86_64_V3) || defined(FC_HAVE_X86_64_V4)
+    __builtin_cpu_init();
+    const int v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                   __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+#endif
+#ifdef FC_HAVE_X86_64_V3
+    levels[n++] = (fc_level){"x86_64_v3", fc_tables_x86_64_v3, v3};
+#endif
+#ifdef FC_HAVE_X86_64_V4
+    const int v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                   __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+                   __builtin_cpu_supports("avx512cd");
+    levels[n++] = (fc_level){"x86_64_v4", fc_tables_x86_64_v4, v4};
+#endif
+    return n;
+}
+
+/* Bytes of a core's L2, 512 KiB where the system does not tell. */
+static ptrdiff_t fc_l2_bytes(void)
+{
+    long bytes = 0;
+#ifdef _SC_LEVEL2_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+    return bytes >= 131072 ? bytes : 524288;
+}
+
+/* Page-aligned memory, `bytes` rounded up to pages; free() releases it. */
+static char *fc_allocate(size_t bytes)
+{
+    return (char *)aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+}
+
+#endif

@@ -1,0 +1,45 @@
+/* One instruction-set level: compiled once per level with that level's flags and
+ * -DFC_TABLES=fc_tables_<level>, the only name with external linkage. */
+#include <stdint.h>
+#include <string.h>
+#include "table.h"
+
+/* Register width in bytes; 32 vector registers hold a 14 x 2 tile, 16 hold 6 x 2. */
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define FC_BYTES 64
+#define FC_PIXELS 14
+#elif defined(__AVX2__)
+#define FC_BYTES 32
+#define FC_PIXELS 6
+#elif defined(__aarch64__)
+#define FC_BYTES 16
+#define FC_PIXELS 14
+#else
+#define FC_BYTES 16
+#define FC_PIXELS 6
+#endif
+
+#define FC_UP_TO_6(M) M(1) M(2) M(3) M(4) M(5) M(6)
+#if FC_PIXELS == 6
+#define FC_EACH_SIZE(M) FC_UP_TO_6(M)
+#else
+#define FC_EACH_SIZE(M) FC_UP_TO_6(M) M(7) M(8) M(9) M(10) M(11) M(12) M(13) M(14)
+#endif
+
+#define FC_T float
+#define FC_INT int32_t
+#define FC_NAME(name) name##_f32
+#include "kernels.h"
+static const fc_table table_f32 = FC_TABLE;
+#undef FC_T
+#undef FC_INT
+#undef FC_NAME
+
+#define FC_T double
+#define FC_INT int64_t
+#define FC_NAME(name) name##_f64
+#include "kernels.h"
+static const fc_table table_f64 = FC_TABLE;
+
+const fc_table *const FC_TABLES[2] = {&table_f32, &table_f64};

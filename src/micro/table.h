@@ -1,0 +1,55 @@
+/* What a level offers: one table of function pointers and tile sizes per element type.
+ * All distances are in bytes, so that drivers serve every element type with the same code. */
+#ifndef FASTCONV_TABLE_H
+#define FASTCONV_TABLE_H
+
+#include <stddef.h>
+
+enum { FC_MAX_PIXELS = 14, FC_MAX_VECTORS = 2 };
+
+/* y = x if x >= 0, else slope * x (exactly 0 where slope is 0); then at most `upper`. NaN stays. */
+typedef struct {
+    double slope, upper;
+} fc_activation;
+
+/* One call of the register tile: `pixels` outputs by `vectors` vectors of output channels.
+ * The first (pixels + 1) / 2 pixels lie one after another from x[0] and out[0], the others from
+ * x[1] and out[1]: usually the same row, two rows where the image is narrow. */
+typedef struct {
+    const char *x[2];
+    ptrdiff_t x_pixel, x_row, x_tap; /* from pixel to pixel, filter row to row, tap to tap */
+    ptrdiff_t rows, taps, run;       /* the reduction: rows x taps x run contiguous elements */
+    const char *filter;              /* packed [rows][taps][run][vectors][lanes], aligned */
+    const char *bias;                /* [vectors][lanes], aligned */
+    const char *residual[2];         /* NULL: none */
+    ptrdiff_t residual_pixel;
+    char *out[2];
+    ptrdiff_t out_pixel;
+    ptrdiff_t last; /* lanes of the last vector that are output channels */
+    const fc_activation *activation; /* NULL: none */
+} fc_tile;
+
+typedef void (*fc_tile_function)(const fc_tile *);
+
+/* dst[p][c] = src[p][c] for any distances between pixels and between channels. */
+typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
+                                 const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
+                                 ptrdiff_t pixels, ptrdiff_t channels);
+
+typedef struct {
+    int itemsize, lanes; /* bytes of an element, elements of a vector */
+    int pixels, vectors; /* the largest register tile */
+    /* dense[v - 1][p - 1]: output channels of one group in a vector, inputs broadcast to it.
+     * depthwise[p - 1]: lane i of the input goes to lane i of the output; one vector. */
+    fc_tile_function dense[FC_MAX_VECTORS][FC_MAX_PIXELS];
+    fc_tile_function depthwise[FC_MAX_PIXELS];
+    fc_copy_function copy;
+    double (*peak)(ptrdiff_t steps);
+} fc_table;
+
+/* Each level is one object file that defines one of these: [0] float32, [1] float64. */
+extern const fc_table *const fc_tables_baseline[2];
+extern const fc_table *const fc_tables_x86_64_v3[2];
+extern const fc_table *const fc_tables_x86_64_v4[2];
+
+#endif

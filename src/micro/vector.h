@@ -1,0 +1,79 @@
+/* The vector of this level and element type FC_T: as wide as the level's registers.
+ * Included once per element type; the only place that asks which instruction set this is. */
+
+#define FC_VECTOR FC_NAME(vector)
+#define FC_MASK FC_NAME(mask)
+#define FC_LANES (FC_BYTES / (int)sizeof(FC_T))
+
+typedef FC_T FC_VECTOR __attribute__((vector_size(FC_BYTES)));
+typedef FC_T FC_NAME(unaligned)
+    __attribute__((vector_size(FC_BYTES), may_alias, aligned(sizeof(FC_T))));
+typedef FC_INT FC_MASK __attribute__((vector_size(FC_BYTES)));
+
+static inline FC_VECTOR FC_NAME(load)(const void *p)
+{
+    return *(const FC_NAME(unaligned) *)p;
+}
+
+static inline void FC_NAME(store)(void *p, FC_VECTOR v)
+{
+    *(FC_NAME(unaligned) *)p = v;
+}
+
+/* Subtracting +0 keeps every value, -0 and NaN included, so no instruction is left of it. */
+static inline FC_VECTOR FC_NAME(broadcast)(FC_T x)
+{
+    return x - (FC_VECTOR){0};
+}
+
+static inline FC_VECTOR FC_NAME(select)(FC_MASK where, FC_VECTOR yes, FC_VECTOR no)
+{
+    return (FC_VECTOR)(((FC_MASK)yes & where) | ((FC_MASK)no & ~where));
+}
+
+/* The first n lanes, 0 < n < lanes; memory behind them is neither read nor written. */
+#if defined(__AVX512F__)
+static inline void FC_NAME(store_part)(void *p, FC_VECTOR v, ptrdiff_t n)
+{
+    if (sizeof(FC_T) == 4)
+        _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+    else
+        _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
+}
+
+static inline FC_VECTOR FC_NAME(load_part)(const void *p, ptrdiff_t n)
+{
+    if (sizeof(FC_T) == 4)
+        return (FC_VECTOR)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+    return (FC_VECTOR)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+}
+#else
+/* Copies of constant size, halving; a memcpy of n elements would be a call for each pixel. */
+static inline void FC_NAME(copy_part)(char *dst, const char *src, ptrdiff_t n)
+{
+    const ptrdiff_t bytes = n * (ptrdiff_t)sizeof(FC_T);
+    ptrdiff_t at = 0;
+    if (FC_BYTES > 16 && bytes & 16) {
+        __builtin_memcpy(dst, src, 16);
+        at = 16;
+    }
+    if (FC_BYTES > 8 && bytes & 8) {
+        __builtin_memcpy(dst + at, src + at, 8);
+        at += 8;
+    }
+    if (bytes & 4)
+        __builtin_memcpy(dst + at, src + at, 4);
+}
+
+static inline void FC_NAME(store_part)(void *p, FC_VECTOR v, ptrdiff_t n)
+{
+    FC_NAME(copy_part)(p, (const char *)&v, n);
+}
+
+static inline FC_VECTOR FC_NAME(load_part)(const void *p, ptrdiff_t n)
+{
+    FC_VECTOR v = {0};
+    FC_NAME(copy_part)((char *)&v, p, n);
+    return v;
+}
+#endif
