@@ -165,17 +165,32 @@ cdef struct Call:
     Blocking block
 
 
-# What the tiles of a block share for one slab.
-cdef struct Tiles:
-    fc_tile tile
+# The output pixels of an item, and the slabs of set `set` it computes for them.
+cdef struct Item:
+    ptrdiff_t n, row, rows, col, cols
+    ptrdiff_t set, first_slab, last_slab
+
+
+# Columns of a block that find their input in the same place: the image, or a copy.
+cdef struct Strip:
+    ptrdiff_t col, cols           # from the block's first column
+    char *x                       # the first input of the first output
+    ptrdiff_t x_row, x_pixel      # from output row to row, pixel to pixel
+    ptrdiff_t tap_row, tap        # from filter row to row, tap to tap
+    ptrdiff_t taps, run
+
+
+# Where one slab of an item reads its filter and writes its outputs.
+cdef struct Slab:
+    fc_tile tile                  # what its tiles have in common
     const fc_tile_function *functions   # by pixels - 1
-    char *x
-    char *slab_x
-    char *out
+    ptrdiff_t x_offset            # of its first input channel
     const char *filter
+    ptrdiff_t filter_row
+    char *out
+    ptrdiff_t out_row
     const char *residual
-    ptrdiff_t row, rows, cols
-    ptrdiff_t x_row, out_row, residual_row, filter_row
+    ptrdiff_t residual_row
 
 
 cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
@@ -393,7 +408,7 @@ cdef class Plan:
         cdef ptrdiff_t l2 = l2_bytes()
         cdef ptrdiff_t budget = max(l2 // 8, min(l2 // 2, l2 * 7 // 8 - slab_bytes))
         # rows of narrow images are taken in pairs, so that a tile is full
-        cdef ptrdiff_t unit = 2 if 2 * z.ow <= tile else 1
+        cdef ptrdiff_t unit = 2 if self.paired(z) else 1
         cdef bint in_columns = z.oh <= unit
         cdef ptrdiff_t slabs = self.filter.slabs, cols = z.ow, units, pieces, chunks, u, least
         cdef double total = self.cycles(z), cost, best_cost = -1
@@ -443,126 +458,191 @@ cdef class Plan:
                         double total, bint copies) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
         cdef double read = self.input_bytes(b.rows, b.cols, b.chunk)
+        cdef ptrdiff_t sides = 2 * self.filter.table.pixels
         cdef double chunk_read = <double>b.chunk * slab_bytes / STREAM_BYTES
         cdef double one = ITEM_CYCLES + total / b.items
         cdef double once = 0
-        one += read / (COPY_BYTES if copies else STREAM_BYTES)
+        if copies and 2 * b.cols > 3 * sides:   # only the sides are copied
+            one += read * sides / b.cols * (1. / COPY_BYTES - 1. / STREAM_BYTES)
+        one += read / (COPY_BYTES if copies and 2 * b.cols <= 3 * sides else STREAM_BYTES)
         if b.chunk * slab_bytes > l2_bytes() // 2:
             one += chunk_read   # leaves L2 before the next block comes
         else:
             once = chunk_read * ceil_div(b.chunks, threads)
         # a tenth of an item for threads that are held up and finish late
-        return (ceil_div(b.items, threads) + 0.1) * one + once
+        return (ceil_div(b.items, threads) + (0.1 if threads > 1 else 0)) * one + once
 
     cdef void run_item(self, const Call *call, ptrdiff_t index, char *work) noexcept nogil:
         """Compute one block of output pixels for one chunk of slabs."""
         cdef const Blocking *b = &call.block
-        cdef const Sizes *z = &call.size
+        cdef Strip strips[3]
+        cdef Item it
+        cdef Slab slab
+        cdef int count, i
+        cdef ptrdiff_t j, blocks = call.size.n * b.row_blocks * b.col_blocks
+        cdef ptrdiff_t chunk = index // blocks, chunks = b.chunks // self.filter.sets
+        index = index % blocks   # blocks one after another: the chunk stays in the cache
+        it.n = index // (b.row_blocks * b.col_blocks)
+        it.row = index // b.col_blocks % b.row_blocks * b.rows
+        it.col = index % b.col_blocks * b.cols
+        it.rows = min(b.rows, call.size.oh - it.row)
+        it.cols = min(b.cols, call.size.ow - it.col)
+        it.set = chunk // chunks
+        it.first_slab = chunk % chunks * b.chunk
+        it.last_slab = min(it.first_slab + b.chunk, self.filter.slabs)
+
+        count = self.find_strips(call, &it, strips, work + b.stage_bytes)
+        for j in range(it.first_slab, it.last_slab):
+            self.find_slab(call, &it, j, &slab, work)
+            for i in range(count):
+                self.run_tiles(&call.size, &it, &strips[i], &slab)
+            if b.stage_bytes:
+                self.unstage(call, &it, j, &slab)
+
+    cdef ptrdiff_t slab_channels(self, ptrdiff_t j) noexcept nogil:
+        return min(self.filter.slab_width, self.filter.set_width - j * self.filter.slab_width)
+
+    cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, Slab *slab,
+                        char *stage) noexcept nogil:
+        """Point `slab` at its filter, bias, outputs and residual."""
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t blocks = z.n * b.row_blocks * b.col_blocks
-        cdef ptrdiff_t chunk = index // blocks, block = index % blocks
-        cdef ptrdiff_t n = block // (b.row_blocks * b.col_blocks)
-        cdef ptrdiff_t row = block // b.col_blocks % b.row_blocks * b.rows
-        cdef ptrdiff_t col = block % b.col_blocks * b.cols
-        cdef ptrdiff_t rows = min(b.rows, z.oh - row), cols = min(b.cols, z.ow - col)
-        cdef ptrdiff_t chunks = b.chunks // self.filter.sets
-        cdef ptrdiff_t s = chunk // chunks
-        cdef ptrdiff_t first = chunk % chunks * b.chunk
-        cdef ptrdiff_t last = min(first + b.chunk, self.filter.slabs), j
-        cdef ptrdiff_t channel, width, vectors
-        cdef Tiles t
-
-        self.find_input(call, &t, n, row, rows, col, cols, s, first, last,
-                        work + b.stage_bytes)
-        t.row, t.rows, t.cols = row, rows, cols
-        t.tile.activation = &self.activation if self.activated else NULL
-        for j in range(first, last):
-            channel = j * self.filter.slab_width
-            width = min(self.filter.slab_width, self.filter.set_width - channel)
-            vectors = ceil_div(width, lanes)
-            t.tile.last = width - (vectors - 1) * lanes
-            t.tile.bias = self.filter.bias + (s * self.filter.padded_width() + channel) * item
-            t.filter = self.filter.memory + (
-                s * self.filter.padded_width() + channel) * self.filter.reduction() * item
-            t.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
-            if self.filter.depthwise:
-                t.functions = self.filter.table.depthwise
-                t.slab_x = t.x + channel * item
-            else:
-                t.functions = self.filter.table.dense[vectors - 1]
-                t.slab_x = t.x
-            channel += s * self.filter.set_width
-            t.residual = at(&call.residual, n, row, col, channel)
-            t.residual_row, t.tile.residual_pixel = call.residual.h, call.residual.w
-            if b.stage_bytes:
-                t.out, t.tile.out_pixel = work, width * item
-                t.out_row = cols * width * item
-            else:
-                t.out, t.tile.out_pixel = at(&call.out, n, row, col, channel), call.out.w
-                t.out_row = call.out.h
-            self.run_tiles(z, &t)
-            if b.stage_bytes:
-                self.unstage(call, &t, at(&call.out, n, row, col, channel), width)
-
-    cdef void unstage(self, const Call *call, const Tiles *t, char *out,
-                      ptrdiff_t width) noexcept nogil:
-        """Copy a slab's finished outputs to an array whose channels do not lie together."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, y
-        for y in range(t.rows):
-            self.filter.table.copy(out + y * call.out.h, call.out.w, call.out.c,
-                                   t.out + y * t.out_row, width * item, item, t.cols, width)
-
-    cdef void find_input(self, const Call *call, Tiles *t, ptrdiff_t n, ptrdiff_t row,
-                         ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols, ptrdiff_t s,
-                         ptrdiff_t first, ptrdiff_t last, char *work) noexcept nogil:
-        """Point the tiles at a block's input: in the image, or in a padded copy of it."""
-        cdef const Sizes *z = &call.size
-        cdef const Array *x = &call.x
-        cdef fc_tile *tile = &t.tile
-        cdef ptrdiff_t kh = self.filter.kh, kw = self.filter.kw, depth = self.filter.depth
-        cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef ptrdiff_t top = row * self.stride_h - self.top
-        cdef ptrdiff_t left = col * self.stride_w - self.left
-        cdef ptrdiff_t bottom = top + (rows - 1) * self.stride_h + (kh - 1) * self.dilation_h
-        cdef ptrdiff_t right = left + (cols - 1) * self.stride_w + (kw - 1) * self.dilation_w
-        cdef ptrdiff_t channel = s * depth, channels = depth, multiplier = 1, begin = 0
-        cdef Axis v, h
-
-        tile.rows, tile.taps, tile.run = kh, kw, depth
-        if (self.readable_in_place(x.c)
-                and top >= 0 and left >= 0 and bottom < z.h and right < z.w):
-            t.x = at(x, n, top, left, channel)
-            t.x_row, tile.x_pixel = self.stride_h * x.h, self.stride_w * x.w
-            tile.x_row, tile.x_tap = self.dilation_h * x.h, self.dilation_w * x.w
+        cdef ptrdiff_t width = self.slab_channels(j), vectors = ceil_div(width, lanes)
+        cdef ptrdiff_t channel = j * self.filter.slab_width   # in its set
+        cdef ptrdiff_t packed = (it.set * self.filter.padded_width() + channel) * item
+        slab.filter = self.filter.memory + packed * self.filter.reduction()
+        slab.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
+        slab.tile.bias = self.filter.bias + packed
+        slab.tile.last = width - (vectors - 1) * lanes
+        slab.tile.activation = &self.activation if self.activated else NULL
+        if self.filter.depthwise:
+            slab.functions = self.filter.table.depthwise
+            slab.x_offset = channel * item
         else:
-            if self.filter.depthwise:
-                multiplier = self.filter.out_channels // self.channels
-                begin = first * self.filter.slab_width
-                channel = begin // multiplier
-                begin = channel * multiplier
-                channels = ceil_div(min(last * self.filter.slab_width, self.filter.out_channels),
-                                    multiplier) - channel
-            v = axis_of(rows, kh, self.stride_h, self.dilation_h)
-            h = axis_of(cols, kw, self.stride_w, self.dilation_w)
-            self.copy_input(call, work, n, top, &v, left, &h, channel, channels, multiplier)
-            tile.x_tap = h.per_tap * channels * multiplier * item
-            tile.x_pixel = h.per_output * channels * multiplier * item
-            tile.x_row = v.per_tap * h.count * channels * multiplier * item
-            t.x_row = v.per_output * h.count * channels * multiplier * item
-            # tiles add the offset of their slab's channel in the whole set
-            t.x = work + call.block.index_bytes - begin * item
-        if not self.filter.depthwise and tile.x_tap == depth * item:
-            tile.run *= kw   # the taps of a filter row lie together
-            tile.taps = 1
+            slab.functions = self.filter.table.dense[vectors - 1]
+            slab.x_offset = 0
+        channel += it.set * self.filter.set_width
+        slab.residual = at(&call.residual, it.n, it.row, it.col, channel)
+        slab.residual_row, slab.tile.residual_pixel = call.residual.h, call.residual.w
+        if call.block.stage_bytes:
+            slab.out = stage
+            slab.out_row, slab.tile.out_pixel = it.cols * width * item, width * item
+        else:
+            slab.out = at(&call.out, it.n, it.row, it.col, channel)
+            slab.out_row, slab.tile.out_pixel = call.out.h, call.out.w
 
-    cdef void copy_input(self, const Call *call, char *work, ptrdiff_t n, ptrdiff_t top,
-                         const Axis *v, ptrdiff_t left, const Axis *h, ptrdiff_t channel,
-                         ptrdiff_t channels, ptrdiff_t multiplier) noexcept nogil:
-        """Copy the inputs of a block, padding filled in: [rows][cols][channels][multiplier]."""
+    cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
+                      const Slab *slab) noexcept nogil:
+        """Copy a slab's finished outputs to an array whose channels do not lie together."""
+        cdef ptrdiff_t channel = it.set * self.filter.set_width + j * self.filter.slab_width, y
+        for y in range(it.rows):
+            self.filter.table.copy(
+                at(&call.out, it.n, it.row + y, it.col, channel), call.out.w, call.out.c,
+                slab.out + y * slab.out_row, slab.tile.out_pixel, self.filter.table.itemsize,
+                it.cols, self.slab_channels(j))
+
+    cdef bint paired(self, const Sizes *z) noexcept nogil:
+        """Whether rows are so short that two make a tile."""
+        return 2 * z.ow <= self.filter.table.pixels
+
+    cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
+                         char *work) noexcept nogil:
+        """Where a block's input is: the image, padded copies at its sides, or one copy of all."""
+        cdef const Sizes *z = &call.size
+        cdef ptrdiff_t most = self.filter.table.pixels, left, right
+        cdef char *copies = work + call.block.index_bytes
+        cdef ptrdiff_t top = it.row * self.stride_h - self.top
+        cdef ptrdiff_t bottom = (
+            top + (it.rows - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h)
+        cdef bint inside = self.readable_in_place(call.x.c) and (
+            (top >= 0 and bottom < z.h) or (self.skips_padding and not self.paired(z)))
+        # output columns whose whole receptive field is in the image
+        cdef ptrdiff_t first = first_inside(self.left, self.stride_w)
+        cdef ptrdiff_t last = first_inside(
+            z.w + self.left - (self.filter.kw - 1) * self.dilation_w, self.stride_w)
+        left = ceil_div(max(first - it.col, 0), most) * most
+        right = ceil_div(max(it.col + it.cols - last, 0), most) * most
+        if not inside or not self.sides_are_smaller(left, right, it.cols):
+            strips[0].col, strips[0].cols = 0, it.cols
+            self.copy_strip(call, it, &strips[0], work, copies)
+            return 1
+        cdef int count = 1
+        strips[0].col, strips[0].cols = left, it.cols - left - right
+        self.place_strip(call, it, &strips[0])
+        if left:
+            strips[count].col, strips[count].cols = 0, left
+            copies = self.copy_strip(call, it, &strips[count], work, copies)
+            count += 1
+        if right:
+            strips[count].col, strips[count].cols = it.cols - right, right
+            self.copy_strip(call, it, &strips[count], work, copies)
+            count += 1
+        return count
+
+    cdef bint sides_are_smaller(self, ptrdiff_t left, ptrdiff_t right,
+                                ptrdiff_t cols) noexcept nogil:
+        """Whether copies for a block's side columns leave enough of it to be read in place."""
+        cdef ptrdiff_t sides = 0
+        if left:
+            sides += axis_of(left, self.filter.kw, self.stride_w, self.dilation_w).count
+        if right:
+            sides += axis_of(right, self.filter.kw, self.stride_w, self.dilation_w).count
+        return left + right == 0 or (
+            left + right + self.filter.table.pixels <= cols
+            and sides <= axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w).count)
+
+    cdef void place_strip(self, const Call *call, const Item *it, Strip *t) noexcept nogil:
+        """Let a strip read the image itself."""
+        cdef const Array *x = &call.x
+        t.x = at(x, it.n, it.row * self.stride_h - self.top,
+                 (it.col + t.col) * self.stride_w - self.left,
+                 0 if self.filter.depthwise else it.set * self.filter.depth)
+        t.x_row, t.x_pixel = self.stride_h * x.h, self.stride_w * x.w
+        t.tap_row, t.tap = self.dilation_h * x.h, self.dilation_w * x.w
+        self.join_taps(t)
+
+    cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
+                          char *work, char *copy) noexcept nogil:
+        """Copy a strip's input with its padding to `copy`; returns the end of the copy."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, pixel, row
+        cdef ptrdiff_t channel, channels, multiplier = 1, begin = 0, end
+        cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
+        cdef Axis h = axis_of(t.cols, self.filter.kw, self.stride_w, self.dilation_w)
+        if self.filter.depthwise:   # the channels that these slabs read, one for each output
+            multiplier = self.filter.out_channels // self.channels
+            begin = it.first_slab * self.filter.slab_width
+            end = min(it.last_slab * self.filter.slab_width, self.filter.out_channels)
+            channel = begin // multiplier
+            channels = ceil_div(end, multiplier) - channel
+            begin = channel * multiplier
+        else:
+            channels = self.filter.depth
+            channel = it.set * channels
+        self.copy_input(call, work, copy, it.n, it.row * self.stride_h - self.top, &v,
+                        (it.col + t.col) * self.stride_w - self.left, &h,
+                        channel, channels, multiplier)
+        pixel = channels * multiplier * item
+        row = h.count * pixel
+        t.x = copy - begin * item
+        t.x_row, t.x_pixel = v.per_output * row, h.per_output * pixel
+        t.tap_row, t.tap = v.per_tap * row, h.per_tap * pixel
+        self.join_taps(t)
+        return copy + v.count * row
+
+    cdef void join_taps(self, Strip *t) noexcept nogil:
+        """Make one run of a filter row where its inputs lie together."""
+        t.taps, t.run = self.filter.kw, self.filter.depth
+        if not self.filter.depthwise and t.tap == t.run * self.filter.table.itemsize:
+            t.run *= t.taps
+            t.taps = 1
+
+    cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t n,
+                         ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
+                         ptrdiff_t channel, ptrdiff_t channels,
+                         ptrdiff_t multiplier) noexcept nogil:
+        """Copy inputs to dst, padding filled in: [rows][cols][channels][multiplier]."""
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef ptrdiff_t pixel = channels * multiplier * item
         cdef ptrdiff_t *segments = <ptrdiff_t *>work   # (from column, column, length) each
-        cdef char *dst = work + call.block.index_bytes
         cdef const char *pad = <const char *>&self.pad32 if item == 4 else <const char *>&self.pad64
         cdef const char *src
         cdef ptrdiff_t count = 0, i, m, source, column
@@ -599,46 +679,51 @@ cdef class Plan:
                     segment += 3
             dst += h.count * pixel
 
-    cdef void run_tiles(self, const Sizes *z, Tiles *t) noexcept nogil:
-        """All tiles of a block for one slab; rows in pairs where two fit in a tile."""
-        cdef ptrdiff_t most = self.filter.table.pixels
-        cdef ptrdiff_t step = 2 if 2 * z.ow <= most else 1
-        cdef ptrdiff_t y = 0, low, high, half, size, tiles, i, col
+    cdef void run_tiles(self, const Sizes *z, const Item *it, const Strip *strip,
+                        Slab *slab) noexcept nogil:
+        """All tiles of one strip for one slab."""
+        cdef fc_tile *tile = &slab.tile
+        cdef ptrdiff_t most = self.filter.table.pixels, step = 2 if self.paired(z) else 1
+        cdef ptrdiff_t y = 0, low, high, half, size, tiles, i, row
         cdef char *x
         cdef char *out
         cdef const char *residual
-        while y < t.rows:
-            step = min(step, t.rows - y)
+        tile.x_pixel, tile.x_row, tile.x_tap = strip.x_pixel, strip.tap_row, strip.tap
+        tile.taps, tile.run = strip.taps, strip.run
+        while y < it.rows:
+            step = min(step, it.rows - y)
             low, high = 0, self.filter.kh
-            if self.skips_padding:
-                low = first_inside(self.top - (t.row + y + step - 1) * self.stride_h,
-                                   self.dilation_h)
-                high = min(high, first_inside(
-                    z.h + self.top - (t.row + y) * self.stride_h, self.dilation_h))
-            t.tile.rows = max(high - low, 0)
-            t.tile.filter = t.filter + low * t.filter_row
-            x = t.slab_x + y * t.x_row + low * t.tile.x_row
-            out = t.out + y * t.out_row
-            residual = t.residual + y * t.residual_row if t.residual != NULL else NULL
-            tiles = ceil_div(t.cols * step, most)
-            col = 0
-            for i in range(tiles):
-                size = t.cols * step if step == 2 else (t.cols - col) // (tiles - i)
-                half = (size + 1) // 2
-                t.tile.x[0] = x + col * t.tile.x_pixel
-                t.tile.out[0] = out + col * t.tile.out_pixel
-                if step == 2:
-                    t.tile.x[1] = x + t.x_row
-                    t.tile.out[1] = out + t.out_row
-                else:
-                    t.tile.x[1] = t.tile.x[0] + half * t.tile.x_pixel
-                    t.tile.out[1] = t.tile.out[0] + half * t.tile.out_pixel
-                t.tile.residual[0] = NULL
-                if residual != NULL:
-                    t.tile.residual[0] = residual + col * t.tile.residual_pixel
-                    t.tile.residual[1] = (
-                        residual + t.residual_row if step == 2
-                        else t.tile.residual[0] + half * t.tile.residual_pixel)
-                t.functions[size - 1](&t.tile)
-                col += size
+            if self.skips_padding:   # filter rows that lie in the padding for all rows of a tile
+                row = (it.row + y) * self.stride_h - self.top
+                low = min(high, first_inside(-row - (step - 1) * self.stride_h, self.dilation_h))
+                high = max(low, min(high, first_inside(z.h - row, self.dilation_h)))
+            tile.rows = high - low
+            tile.filter = slab.filter + low * slab.filter_row
+            x = strip.x + slab.x_offset + y * strip.x_row + low * strip.tap_row
+            out = slab.out + y * slab.out_row + strip.col * tile.out_pixel
+            residual = NULL
+            if slab.residual != NULL:
+                residual = (slab.residual + y * slab.residual_row
+                            + strip.col * tile.residual_pixel)
+            tile.residual[0] = residual
+            if step == 2:
+                tile.x[0], tile.x[1] = x, x + strip.x_row
+                tile.out[0], tile.out[1] = out, out + slab.out_row
+                tile.residual[1] = residual + slab.residual_row
+                slab.functions[2 * strip.cols - 1](tile)
+            else:
+                tiles = ceil_div(strip.cols, most)
+                for i in range(tiles):
+                    # sizes as equal as can be; one pixel more in the first ones
+                    size = strip.cols // tiles + (i < strip.cols % tiles)
+                    half = (size + 1) // 2
+                    tile.x[0], tile.x[1] = x, x + half * tile.x_pixel
+                    tile.out[0], tile.out[1] = out, out + half * tile.out_pixel
+                    if residual != NULL:
+                        tile.residual[0] = residual
+                        tile.residual[1] = residual + half * tile.residual_pixel
+                        residual += size * tile.residual_pixel
+                    slab.functions[size - 1](tile)
+                    x += size * tile.x_pixel
+                    out += size * tile.out_pixel
             y += step
