@@ -28,7 +28,7 @@ class Plan:
     """A packed filter bound to one input shape. Its arguments are trusted, not checked.
 
     `input_shape` is ``(n, h, w, c)``, `padding` ``(top, left)``. The maps hold the source row and
-    column of every padded row and column; None pads with `pad_value`. `activation` is
+    column of every padded row and column; None pads with `pad_value`, if at all. `activation` is
     ``(slope, upper)``: ``min(y if y >= 0 else slope * y, upper)``.
     """
 

@@ -1,0 +1,164 @@
+"""Taking arrays from callers: what becomes an input, and what may be written as `out`."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .problem import DTYPES
+
+FloatArray = NDArray[np.floating[Any]]
+
+
+class SupportsDLPack(Protocol):
+    """An array of any library that follows the Python array API's exchange protocol."""
+
+    def __dlpack__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __dlpack_device__(self) -> Any: ...
+
+
+class SupportsArrayInterface(Protocol):
+    """An object that describes its memory as NumPy does."""
+
+    @property
+    def __array_interface__(self) -> dict[str, Any]: ...
+
+
+ArrayLike = NDArray[Any] | SupportsDLPack | SupportsArrayInterface
+
+_MAX_WORK: Any = 10_000  # an int, of which NumPy's stubs know only -1 and 0
+_HOST_MEMORY = (1, 3, 11)  # DLPack's kDLCPU, kDLCUDAHost, kDLROCMHost
+
+
+def _from_dlpack(value: Any, name: str) -> NDArray[Any]:
+    try:
+        device = int(value.__dlpack_device__()[0])
+        if device in _HOST_MEMORY:
+            return np.from_dlpack(value)
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name} must be readable through DLPack, so a tensor that requires grad must be "
+            f"detached; got {type(value).__name__}: {error}"
+        ) from error
+    raise TypeError(
+        f"{name} must be in CPU memory, so copy it there first; "
+        f"got {type(value).__name__} on DLPack device type {device}"
+    )
+
+
+def take(
+    value: Any,
+    name: str,
+    dtype: np.dtype[Any] | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> FloatArray:
+    """`value` as an aligned, native-endian ndarray, copied only if it was not that.
+
+    Parameters
+    ----------
+    value : array-like
+        An ndarray (any strides), or an object with ``__dlpack__`` or ``__array_interface__``.
+    name : str
+        What messages call it.
+    dtype : dtype, optional
+        What it must have, up to byte order; float32 or float64 if not given.
+    shape : tuple of int, optional
+        What it must have.
+
+    Raises
+    ------
+    TypeError
+        If it is no such array, lies on a GPU, is masked, or has another dtype.
+    ValueError
+        If it has another shape.
+    """
+    if isinstance(value, np.ndarray):
+        if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
+            raise TypeError(f"{name} must not be a masked array, as its mask would be lost")
+        array = np.asarray(value)
+    elif hasattr(value, "__dlpack__"):
+        array = _from_dlpack(value, name)
+    elif hasattr(value, "__array_interface__"):
+        array = np.asarray(value)
+    else:
+        raise TypeError(
+            f"{name} must be a NumPy array or offer __dlpack__ or __array_interface__, "
+            f"so use np.asarray({name}); got {type(value).__name__}"
+        )
+    wanted = DTYPES if dtype is None else (dtype,)
+    native = np.dtype(array.dtype.type)
+    if native not in wanted:
+        cast = f", so use {name}.astype(np.{wanted[0]})" if array.dtype.kind in "biuf" else ""
+        only = "" if native in DTYPES else " (fastconv computes in float32 and float64)"
+        raise TypeError(
+            f"{name} must have dtype {' or '.join(map(str, wanted))}{cast}; "
+            f"got {name}.dtype={array.dtype}{only}"
+        )
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}; got {name}.shape={array.shape}")
+    if not (array.flags.aligned and array.dtype.isnative):
+        array = array.astype(native)
+    return array
+
+
+def frozen(array: FloatArray) -> FloatArray:
+    """A copy that nobody can make writeable: its memory belongs to a bytes object."""
+    return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
+
+
+def _overlaps_itself(array: NDArray[Any]) -> bool:
+    """Whether two elements may share memory: a stride is shorter than what lies within it."""
+    reach = array.itemsize
+    axes = zip(array.strides, array.shape, strict=True)
+    for stride, size in sorted((abs(stride), size) for stride, size in axes if size > 1):
+        if stride < reach:
+            return True
+        reach += stride * (size - 1)
+    return False
+
+
+def _share_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=_MAX_WORK)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def destination(
+    out: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    inputs: Iterable[tuple[str, NDArray[Any] | None]],
+) -> FloatArray:
+    """`out` if it can take a result beside the named `inputs`, or a new array if it is None.
+
+    Raises
+    ------
+    TypeError
+        If `out` is no ndarray or has another dtype or byte order.
+    ValueError
+        If `out` has another shape, is read-only or unaligned, or shares memory with itself or an
+        input.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or (
+        type(out) is not np.ndarray and isinstance(out, np.ma.MaskedArray)
+    ):
+        raise TypeError(f"out must be a NumPy array without a mask; got {type(out).__name__}")
+    if out.dtype != dtype:
+        raise TypeError(f"out must have dtype {dtype}; got out.dtype={out.dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}; got out.shape={out.shape}")
+    if not (out.flags.writeable and out.flags.aligned):
+        flag = "aligned" if out.flags.writeable else "writeable"
+        raise ValueError(f"out must be {flag}; got out.flags.{flag}=False")
+    if _overlaps_itself(out):
+        raise ValueError(
+            f"out must not overlap itself; got out.shape={shape}, out.strides={out.strides}"
+        )
+    for name, array in inputs:
+        if array is not None and _share_memory(out, array):
+            raise ValueError(f"out must not share memory with {name}")
+    return out

@@ -1,0 +1,213 @@
+"""Convolution as functions: nothing is kept between calls, so the filter is packed in each.
+
+Call a layer (`fastconv.Conv2d`, `fastconv.Conv1D`) to convolve with one filter again and again.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from . import planning
+from .arrays import ArrayLike, FloatArray, take
+from .levels import running
+from .problem import Activation, ConvProblem, ConvSpec, Padding, PadMode, Sizes, nhwc
+
+
+def _conv(
+    dims: int,
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None,
+    residual: ArrayLike | None,
+    algorithm: str,
+    out: Any,
+    num_threads: int | None,
+    **parameters: Any,
+) -> FloatArray:
+    w = take(weight, "weight")
+    if w.ndim != dims + 2:
+        kernel = "kh, kw" if dims == 2 else "k"
+        raise ValueError(
+            f"weight must have shape ({kernel}, in_channels / groups, out_channels); "
+            f"got weight.shape={w.shape}"
+        )
+    image = take(x, "x", w.dtype)
+    spec = ConvSpec.build(
+        dims,
+        kernel_size=w.shape[:2] if dims == 2 else w.shape[0],
+        in_channels=nhwc(image.shape, dims, channels_first=False)[-1],
+        out_channels=w.shape[-1],
+        dtype=w.dtype,
+        **parameters,
+    )
+    w = take(w, "weight", spec.dtype, spec.weight_shape)
+    b = None
+    if bias is not None:
+        b = np.ascontiguousarray(take(bias, "bias", spec.dtype, (spec.out_channels,)))
+    problem = ConvProblem.build(spec, image.shape)
+    level = running()
+    chosen = planning.choose(problem, algorithm, level)
+
+    def prepare() -> planning.Call:
+        return planning.Call(problem, chosen.bind(problem, chosen.pack(spec, w, b, level)))
+
+    constants = (("weight", w), ("bias", b))
+    return planning.execute(problem, image, residual, out, num_threads, constants, prepare)
+
+
+def conv2d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+    pad_mode: PadMode = "constant",
+    pad_value: float = 0.0,
+    activation: Activation = None,
+    residual: ArrayLike | None = None,
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """2-D convolution (cross-correlation, as neural networks have it) of channels-last arrays.
+
+    ``y[n, i, j, o] = act(sum(x[n, i*stride + a*dilation, j*stride + b*dilation, c] *
+    weight[a, b, c, o]) + bias[o] + residual[n, i, j, o])``, with `x` padded.
+
+    Parameters
+    ----------
+    x : array-like, shape (n, h, w, c) or (h, w, c)
+        An ndarray, or an object with ``__dlpack__`` or ``__array_interface__`` in CPU memory. Any
+        strides are read in place; an unaligned or byte-swapped array is copied first.
+    weight : array-like, shape (kh, kw, c / groups, o)
+        float32 or float64; all other arrays must have its dtype.
+    bias : array-like, shape (o,), optional
+    stride, dilation : int or (h, w)
+    padding : int, (h, w), (top, bottom, left, right), "same" or "valid"
+        "same" gives ``ceil(size / stride)`` outputs, with an odd padding at the end (ONNX's
+        SAME_UPPER).
+    groups : int
+        Channels are split into this many groups, each convolved by itself.
+    pad_mode : {"constant", "edge", "reflect", "symmetric", "wrap"}
+        As in `numpy.pad`.
+    pad_value : float
+        What "constant" pads with.
+    activation : {None, "relu", "relu6", "leaky_relu"} or ("leaky_relu", slope)
+        Applied last. The slope is 0.01 by default.
+    residual : array-like, shape of the result, optional
+        Added before the activation. Copied first unless its channels are neighbours in memory.
+    algorithm : {"auto", "depthwise", "direct"}
+        "auto" takes the cheapest; a named one runs or raises.
+    out : ndarray, optional
+        Where to put the result: of its shape and dtype, any strides, no memory shared with another
+        argument. Nothing is written if anything is wrong.
+    num_threads : int, optional
+        At most this many threads; by default as many as gain and the process may use. A forked
+        child always uses 1.
+
+    Returns
+    -------
+    ndarray, shape (n, oh, ow, o) or (oh, ow, o)
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+
+    Examples
+    --------
+    >>> x = np.ones((1, 4, 4, 1), np.float32)
+    >>> conv2d(x, np.ones((3, 3, 1, 1), np.float32))[0, :, :, 0]
+    array([[9., 9.],
+           [9., 9.]], dtype=float32)
+    """
+    return _conv(
+        2,
+        x,
+        weight,
+        bias,
+        residual,
+        algorithm,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+        pad_value=pad_value,
+        activation=activation,
+    )
+
+
+def conv1d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: int = 1,
+    padding: Padding = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    pad_mode: PadMode = "constant",
+    pad_value: float = 0.0,
+    activation: Activation = None,
+    residual: ArrayLike | None = None,
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """1-D convolution (cross-correlation, as neural networks have it) of channels-last arrays.
+
+    Parameters
+    ----------
+    x : array-like, shape (n, l, c) or (l, c)
+    weight : array-like, shape (k, c / groups, o)
+        float32 or float64; all other arrays must have its dtype.
+    bias : array-like, shape (o,), optional
+    stride, dilation : int
+    padding : int, (left, right), "same", "valid" or "causal"
+        "causal" puts ``dilation * (k - 1)`` on the left, so that no output sees a later input.
+    groups, pad_mode, pad_value, activation, residual, algorithm, out, num_threads
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape (n, ol, o) or (ol, o)
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+
+    Examples
+    --------
+    >>> conv1d(np.arange(4.0)[:, None], np.ones((2, 1, 1)), padding="causal")[:, 0]
+    array([0., 1., 3., 5.])
+    """
+    return _conv(
+        1,
+        x,
+        weight,
+        bias,
+        residual,
+        algorithm,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+        pad_value=pad_value,
+        activation=activation,
+    )
