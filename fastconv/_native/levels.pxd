@@ -2,10 +2,13 @@
 # It lies here, by its module's name, because that is where Cython looks for it.
 
 cdef extern from "table.h":
+    int FC_ONE, FC_TWO, FC_ONE_AND_HALF
+
     ctypedef struct fc_activation:
         double slope, upper
 
     ctypedef struct fc_tile:
+        ptrdiff_t count
         const char *x[2]
         ptrdiff_t x_pixel, x_row, x_tap
         ptrdiff_t rows, taps, run
@@ -26,7 +29,7 @@ cdef extern from "table.h":
 
     ctypedef struct fc_table:
         int itemsize, lanes, pixels, vectors
-        fc_tile_function dense[2][14]
+        fc_tile_function dense[3][14]
         fc_tile_function depthwise[14]
         fc_copy_function copy
         double (*peak)(ptrdiff_t steps) noexcept nogil

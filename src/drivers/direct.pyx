@@ -12,7 +12,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastconv._native.levels cimport (
-    fc_activation, fc_table, fc_tile, fc_tile_function,
+    FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_activation, fc_table, fc_tile, fc_tile_function,
     find_table, give_workspace, l2_bytes, take_workspace,
 )
 
@@ -36,8 +36,10 @@ cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
 cdef class Filter:
     """A filter and bias packed for one level: [group][slab][kh][kw][in][vectors][lanes].
 
-    The last slab of a group is as many vectors wide as it needs; lanes without an output
-    channel are zero. The depthwise form is one group of slabs one vector wide, with in = 1.
+    The slabs of a group: as many of two vectors as there are, then one of one vector if that
+    is left over. Where half a vector is enough for the last channels, the last slab is one of
+    one and a half vectors, whose half stands twice. Lanes without an output channel are zero.
+    The depthwise form is one group of slabs one vector wide, with in = 1.
     """
     cdef readonly str level
     cdef readonly Py_ssize_t nbytes
@@ -48,10 +50,13 @@ cdef class Filter:
     cdef ptrdiff_t kh, kw, depth       # depth: input channels that one output reads
     cdef ptrdiff_t out_channels, groups
     cdef ptrdiff_t sets, set_width     # slabs never cross a set: the groups, or all (depthwise)
-    cdef ptrdiff_t slab_width, slabs   # output channels of a slab, slabs of a set
+    cdef ptrdiff_t slab_width          # output channels of the widest slab
+    cdef ptrdiff_t slabs, twos         # slabs of a set, those of two vectors
+    cdef bint halves                   # the last is of one and a half
 
     def __cinit__(self, weight, bias, ptrdiff_t groups, bint depthwise, str level):
         cdef Py_buffer view, bias_view
+        cdef ptrdiff_t vectors
         PyObject_GetBuffer(weight, &view, PyBUF_STRIDES)
         try:
             self.table = find_table(level, <int>view.itemsize)
@@ -63,7 +68,13 @@ cdef class Filter:
             self.sets = 1 if depthwise else groups
             self.set_width = self.out_channels // self.sets
             self.slab_width = self.table.lanes * (1 if depthwise else self.table.vectors)
-            self.slabs = ceil_div(self.set_width, self.slab_width)
+            vectors = ceil_div(self.set_width, self.table.lanes)
+            if not depthwise:
+                self.halves = vectors > 1 and (
+                    2 * self.set_width <= (2 * vectors - 1) * self.table.lanes)
+                vectors -= 2 * self.halves
+                self.twos = vectors // 2
+            self.slabs = vectors - self.twos + self.halves
             self._allocate()
             with nogil:
                 self._pack(&view)
@@ -97,29 +108,45 @@ cdef class Filter:
         memset(self.bias, 0, bias_bytes)
         return 0
 
+    cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil:
+        """The first output channel of slab j in its set, packed and unpacked."""
+        return (min(j, self.twos) + j) * self.table.lanes
+
+    cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil:
+        """Output channels of slab j."""
+        return (self.set_width if j == self.slabs - 1 else self.start(j + 1)) - self.start(j)
+
     cdef void _pack(self, const Py_buffer *w) noexcept nogil:
         cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
-        cdef ptrdiff_t s, j, channel, width, vectors, r, k
+        cdef ptrdiff_t s, j, row, pixel, r, k
+        cdef const char *src
         cdef char *dst = self.memory
         for s in range(self.sets):
             for j in range(self.slabs):
-                channel = j * self.slab_width
-                width = min(self.slab_width, self.set_width - channel)
-                vectors = ceil_div(width, lanes)
-                channel += s * self.set_width
+                pixel = ceil_div(self.width(j), lanes) * lanes * item
                 for r in range(self.kh):
                     for k in range(self.kw):
-                        self.table.copy(
-                            dst, vectors * lanes * item, item,
-                            <const char *>w.buf + r * w.strides[0] + k * w.strides[1]
-                            + channel * w.strides[3],
-                            w.strides[2], w.strides[3], self.depth, width)
-                        dst += self.depth * vectors * lanes * item
+                        src = (<const char *>w.buf + r * w.strides[0] + k * w.strides[1]
+                               + (s * self.set_width + self.start(j)) * w.strides[3])
+                        self.table.copy(dst, pixel, item, src, w.strides[2], w.strides[3],
+                                        self.depth, self.width(j))
+                        if self.halves and j == self.slabs - 1:
+                            self.table.copy(
+                                dst + (lanes + lanes // 2) * item, pixel, item,
+                                src + lanes * w.strides[3], w.strides[2], w.strides[3],
+                                self.depth, self.width(j) - lanes)
+                        dst += self.depth * pixel
 
     cdef void _pack_bias(self, const char *src) noexcept nogil:
-        cdef ptrdiff_t item = self.table.itemsize, bytes = self.set_width * item
-        self.table.copy(self.bias, self.padded_width() * item, item, src, bytes, item,
+        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
+        cdef ptrdiff_t pixel = self.padded_width() * item, first
+        self.table.copy(self.bias, pixel, item, src, self.set_width * item, item,
                         self.sets, self.set_width)
+        if self.halves:
+            first = self.start(self.slabs - 1) + lanes
+            self.table.copy(self.bias + (first + lanes // 2) * item, pixel, item,
+                            src + first * item, self.set_width * item, item,
+                            self.sets, self.set_width - first)
 
 
 # Along one dimension of a block: how a tap of an output is found among the copied inputs.
@@ -266,7 +293,8 @@ cdef class Plan:
         self.skips_padding = row_map is None and pad_value == 0
         self.pointwise = (
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
-            and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w)
+            and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
+            and row_map is None and col_map is None)
         self.maps = (row_map, col_map)
         if row_map is not None:
             PyObject_GetBuffer(row_map, &self.row_view, PyBUF_STRIDES)
@@ -283,7 +311,7 @@ cdef class Plan:
             PyBuffer_Release(&self.col_view)
 
     def run(self, x, out, residual, ptrdiff_t num_threads):
-        """Convolve x into out. All are 4-D NHWC views; only the input's may have any strides."""
+        """Convolve x into out. All are 4-D NHWC views; a residual's channels lie together."""
         cdef Py_buffer x_view, out_view, residual_view
         cdef Call call
         PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
@@ -374,10 +402,10 @@ cdef class Plan:
 
     cdef ptrdiff_t cycles(self, const Sizes *z) noexcept nogil:
         """Cycles of multiply-adds: two a cycle dense; depthwise one, for its loads."""
-        cdef ptrdiff_t vectors = (
-            self.filter.sets * self.filter.padded_width() // self.filter.table.lanes)
-        cdef ptrdiff_t fmas = z.n * z.oh * z.ow * vectors * self.filter.reduction()
-        return fmas if self.filter.depthwise else fmas // 2
+        cdef ptrdiff_t halves = self.filter.sets * (
+            2 * self.filter.padded_width() // self.filter.table.lanes - self.filter.halves)
+        cdef ptrdiff_t steps = z.n * z.oh * z.ow * halves * self.filter.reduction()
+        return steps // 2 if self.filter.depthwise else steps // 4
 
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
         cdef ptrdiff_t bottom = (
@@ -499,15 +527,12 @@ cdef class Plan:
             if b.stage_bytes:
                 self.unstage(call, &it, j, &slab)
 
-    cdef ptrdiff_t slab_channels(self, ptrdiff_t j) noexcept nogil:
-        return min(self.filter.slab_width, self.filter.set_width - j * self.filter.slab_width)
-
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, Slab *slab,
                         char *stage) noexcept nogil:
         """Point `slab` at its filter, bias, outputs and residual."""
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t width = self.slab_channels(j), vectors = ceil_div(width, lanes)
-        cdef ptrdiff_t channel = j * self.filter.slab_width   # in its set
+        cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
+        cdef ptrdiff_t channel = self.filter.start(j)   # in its set
         cdef ptrdiff_t packed = (it.set * self.filter.padded_width() + channel) * item
         slab.filter = self.filter.memory + packed * self.filter.reduction()
         slab.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
@@ -518,7 +543,9 @@ cdef class Plan:
             slab.functions = self.filter.table.depthwise
             slab.x_offset = channel * item
         else:
-            slab.functions = self.filter.table.dense[vectors - 1]
+            slab.functions = self.filter.table.dense[FC_TWO if vectors == 2 else FC_ONE]
+            if self.filter.halves and j == self.filter.slabs - 1:
+                slab.functions = self.filter.table.dense[FC_ONE_AND_HALF]
             slab.x_offset = 0
         channel += it.set * self.filter.set_width
         slab.residual = at(&call.residual, it.n, it.row, it.col, channel)
@@ -533,12 +560,12 @@ cdef class Plan:
     cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
                       const Slab *slab) noexcept nogil:
         """Copy a slab's finished outputs to an array whose channels do not lie together."""
-        cdef ptrdiff_t channel = it.set * self.filter.set_width + j * self.filter.slab_width, y
+        cdef ptrdiff_t channel = it.set * self.filter.set_width + self.filter.start(j), y
         for y in range(it.rows):
             self.filter.table.copy(
                 at(&call.out, it.n, it.row + y, it.col, channel), call.out.w, call.out.c,
                 slab.out + y * slab.out_row, slab.tile.out_pixel, self.filter.table.itemsize,
-                it.cols, self.slab_channels(j))
+                it.cols, self.filter.width(j))
 
     cdef bint paired(self, const Sizes *z) noexcept nogil:
         """Whether rows are so short that two make a tile."""
@@ -684,10 +711,11 @@ cdef class Plan:
         """All tiles of one strip for one slab."""
         cdef fc_tile *tile = &slab.tile
         cdef ptrdiff_t most = self.filter.table.pixels, step = 2 if self.paired(z) else 1
-        cdef ptrdiff_t y = 0, low, high, half, size, tiles, i, row
+        cdef ptrdiff_t y = 0, low, high, row, tiles = ceil_div(strip.cols, most)
+        cdef ptrdiff_t size = strip.cols // tiles, larger = strip.cols % tiles
         cdef char *x
         cdef char *out
-        cdef const char *residual
+        cdef const char *residual = NULL
         tile.x_pixel, tile.x_row, tile.x_tap = strip.x_pixel, strip.tap_row, strip.tap
         tile.taps, tile.run = strip.taps, strip.run
         while y < it.rows:
@@ -701,29 +729,34 @@ cdef class Plan:
             tile.filter = slab.filter + low * slab.filter_row
             x = strip.x + slab.x_offset + y * strip.x_row + low * strip.tap_row
             out = slab.out + y * slab.out_row + strip.col * tile.out_pixel
-            residual = NULL
             if slab.residual != NULL:
                 residual = (slab.residual + y * slab.residual_row
                             + strip.col * tile.residual_pixel)
-            tile.residual[0] = residual
             if step == 2:
+                tile.count = 1
                 tile.x[0], tile.x[1] = x, x + strip.x_row
                 tile.out[0], tile.out[1] = out, out + slab.out_row
+                tile.residual[0] = residual
                 tile.residual[1] = residual + slab.residual_row
                 slab.functions[2 * strip.cols - 1](tile)
-            else:
-                tiles = ceil_div(strip.cols, most)
-                for i in range(tiles):
-                    # sizes as equal as can be; one pixel more in the first ones
-                    size = strip.cols // tiles + (i < strip.cols % tiles)
-                    half = (size + 1) // 2
-                    tile.x[0], tile.x[1] = x, x + half * tile.x_pixel
-                    tile.out[0], tile.out[1] = out, out + half * tile.out_pixel
-                    if residual != NULL:
-                        tile.residual[0] = residual
-                        tile.residual[1] = residual + half * tile.residual_pixel
-                        residual += size * tile.residual_pixel
-                    slab.functions[size - 1](tile)
-                    x += size * tile.x_pixel
-                    out += size * tile.out_pixel
+            else:   # sizes as equal as can be: first those with a pixel more
+                if larger:
+                    self.run_row(tile, slab.functions, larger, size + 1, x, out, residual)
+                row = larger * (size + 1)
+                self.run_row(tile, slab.functions, tiles - larger, size, x + row * tile.x_pixel,
+                             out + row * tile.out_pixel,
+                             NULL if residual == NULL else residual + row * tile.residual_pixel)
             y += step
+
+    cdef void run_row(self, fc_tile *tile, const fc_tile_function *functions, ptrdiff_t count,
+                      ptrdiff_t pixels, char *x, char *out, const char *residual) noexcept nogil:
+        """Tiles of one size side by side."""
+        cdef ptrdiff_t half = (pixels + 1) // 2
+        tile.count = count
+        tile.x[0], tile.x[1] = x, x + half * tile.x_pixel
+        tile.out[0], tile.out[1] = out, out + half * tile.out_pixel
+        tile.residual[0] = tile.residual[1] = NULL
+        if residual != NULL:
+            tile.residual[0] = residual
+            tile.residual[1] = residual + half * tile.residual_pixel
+        functions[pixels - 1](tile)

@@ -7,20 +7,26 @@
 
 enum { FC_MAX_PIXELS = 14, FC_MAX_VECTORS = 2 };
 
+/* How wide a register tile is: one vector, two, or one and a half. In the last, the second vector
+ * holds the same half vector of output channels of two neighbouring pixels. */
+enum { FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_WIDTHS };
+
 /* y = x if x >= 0, else slope * x (exactly 0 where slope is 0); then at most `upper`. NaN stays. */
 typedef struct {
     double slope, upper;
 } fc_activation;
 
-/* One call of the register tile: `pixels` outputs by `vectors` vectors of output channels.
- * The first (pixels + 1) / 2 pixels lie one after another from x[0] and out[0], the others from
- * x[1] and out[1]: usually the same row, two rows where the image is narrow. */
+/* One call of the register tile: `count` tiles side by side, each `pixels` outputs by one to two
+ * vectors of output channels. The first (pixels + 1) / 2 pixels of a tile lie one after another
+ * from x[0] and out[0], the others from x[1] and out[1]: usually the same row, two rows where the
+ * image is narrow. */
 typedef struct {
+    ptrdiff_t count;
     const char *x[2];
     ptrdiff_t x_pixel, x_row, x_tap; /* from pixel to pixel, filter row to row, tap to tap */
     ptrdiff_t rows, taps, run;       /* the reduction: rows x taps x run contiguous elements */
     const char *filter;              /* packed [rows][taps][run][vectors][lanes], aligned */
-    const char *bias;                /* [vectors][lanes], aligned */
+    const char *bias;                /* [vectors][lanes], aligned; half vectors stand twice */
     const char *residual[2];         /* NULL: none */
     ptrdiff_t residual_pixel;
     char *out[2];
@@ -39,9 +45,9 @@ typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_c
 typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */
     int pixels, vectors; /* the largest register tile */
-    /* dense[v - 1][p - 1]: output channels of one group in a vector, inputs broadcast to it.
+    /* dense[width][p - 1]: output channels of one group in a vector, inputs broadcast to it.
      * depthwise[p - 1]: lane i of the input goes to lane i of the output; one vector. */
-    fc_tile_function dense[FC_MAX_VECTORS][FC_MAX_PIXELS];
+    fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
     fc_tile_function depthwise[FC_MAX_PIXELS];
     fc_copy_function copy;
     double (*peak)(ptrdiff_t steps);

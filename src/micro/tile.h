@@ -1,68 +1,35 @@
 /* The register tile: `pixels` outputs x `vectors` vectors of output channels, an accumulator
  * each; the reduction runs over filter rows, taps and contiguous inputs. Every output is one
  * chain of multiply-adds from the bias on, in filter order: tiles of any size give the same bits.
- * Dense: an input element goes to all lanes. Depthwise: lane i of the input to lane i. */
+ * Dense: an input element goes to all lanes. Depthwise: lane i of the input to lane i.
+ * Halves: the second vector of pixels 2i and 2i + 1 is one, acc[2i][1], a half for each. */
 
 /* Reduction steps fetched ahead: covers the latency of L2 at one step in 14 cycles. */
 #define FC_AHEAD 8
 
-static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t, const int pixels,
-                                                                const int vectors,
-                                                                const int depthwise)
+/* Where pixel i of a tile lies that starts at p[0] and p[1]. */
+#define FC_AT(p, i, pixel) ((i) < first ? (p)[0] + (i) * (pixel) : (p)[1] + ((i) - first) * (pixel))
+
+static inline __attribute__((always_inline)) void FC_NAME(epilogue)(
+    const fc_tile *t, FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS], const char *const residual[2],
+    const int pixels, const int vectors, const int halves)
 {
     const int first = (pixels + 1) / 2;
-    FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
-#pragma GCC unroll 14
-    for (int i = 0; i < pixels; i++)
-#pragma GCC unroll 2
-        for (int j = 0; j < vectors; j++)
-            acc[i][j] = *(const FC_VECTOR *)(t->bias + j * FC_BYTES);
-
-    const char *w = t->filter;
-    const ptrdiff_t x_pixel = t->x_pixel, second = t->x[1] - t->x[0], run = t->run;
-    for (ptrdiff_t r = 0; r < t->rows; r++) {
-        for (ptrdiff_t s = 0; s < t->taps; s++) {
-            const char *x = t->x[0] + r * t->x_row + s * t->x_tap;
-            for (ptrdiff_t k = 0; k < run; k++) {
-                FC_VECTOR f[FC_MAX_VECTORS];
-#pragma GCC unroll 2
-                for (int j = 0; j < vectors; j++)
-                    f[j] = *(const FC_VECTOR *)(w + j * FC_BYTES);
-#pragma GCC unroll 2
-                for (int j = 0; j < vectors * FC_BYTES; j += 64)
-                    __builtin_prefetch(w + j + FC_AHEAD * vectors * FC_BYTES);
-#pragma GCC unroll 14
-                for (int i = 0; i < pixels; i++) {
-                    const char *p = i < first ? x + i * x_pixel
-                                              : x + second + (i - first) * x_pixel;
-                    const FC_VECTOR a = depthwise ? FC_NAME(load)(p)
-                                                  : FC_NAME(broadcast)(*(const FC_T *)p);
-#pragma GCC unroll 2
-                    for (int j = 0; j < vectors; j++)
-                        acc[i][j] += a * f[j];
-                }
-                x += depthwise ? FC_BYTES : sizeof(FC_T);
-                w += vectors * FC_BYTES;
-            }
-        }
-    }
-
-    const ptrdiff_t last = t->last;
-    if (t->residual[0]) {
+    if (residual[0]) {
 #pragma GCC unroll 14
         for (int i = 0; i < pixels; i++) {
-            const char *p = i < first ? t->residual[0] + i * t->residual_pixel
-                                      : t->residual[1] + (i - first) * t->residual_pixel;
+            const char *p = FC_AT(residual, i, t->residual_pixel);
 #pragma GCC unroll 2
             for (int j = 0; j < vectors; j++, p += FC_BYTES)
-                acc[i][j] += j < vectors - 1 || last == FC_LANES ? FC_NAME(load)(p)
-                                                                 : FC_NAME(load_part)(p, last);
+                acc[i][j] += j < vectors - 1 || (!halves && t->last == FC_LANES)
+                                 ? FC_NAME(load)(p)
+                                 : FC_NAME(load_part)(p, t->last);
         }
     }
     if (t->activation) {
         const FC_T slope = (FC_T)t->activation->slope;
         const FC_VECTOR upper = FC_NAME(broadcast)((FC_T)t->activation->upper);
-        const FC_MASK leaks = (FC_INT)-(slope != 0) - (FC_MASK){0};
+        const FC_MASK leaks = (FC_INT) - (slope != 0) - (FC_MASK){0};
 #pragma GCC unroll 14
         for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 2
@@ -73,15 +40,85 @@ static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t
                 acc[i][j] = FC_NAME(select)(z > upper, upper, z);
             }
     }
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t, const int pixels,
+                                                                const int vectors,
+                                                                const int halves,
+                                                                const int depthwise)
+{
+    const int first = (pixels + 1) / 2;
+    const ptrdiff_t x_pixel = t->x_pixel, out_pixel = t->out_pixel, run = t->run;
+    const ptrdiff_t second = t->x[1] - t->x[0], last = t->last;
+    const char *start = t->x[0];
+    const char *residual[2] = {t->residual[0], t->residual[1]};
+    char *out[2] = {t->out[0], t->out[1]};
+
+    for (ptrdiff_t n = 0; n < t->count; n++) {
+        FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
 #pragma GCC unroll 14
-    for (int i = 0; i < pixels; i++) {
-        char *p = i < first ? t->out[0] + i * t->out_pixel
-                            : t->out[1] + (i - first) * t->out_pixel;
+        for (int i = 0; i < pixels; i++)
 #pragma GCC unroll 2
-        for (int j = 0; j < vectors; j++, p += FC_BYTES)
-            if (j < vectors - 1 || last == FC_LANES)
-                FC_NAME(store)(p, acc[i][j]);
-            else
-                FC_NAME(store_part)(p, acc[i][j], last);
+            for (int j = 0; j < vectors; j++)
+                acc[i][j] = *(const FC_VECTOR *)(t->bias + j * FC_BYTES);
+
+        const char *w = t->filter;
+        for (ptrdiff_t r = 0; r < t->rows; r++) {
+            for (ptrdiff_t s = 0; s < t->taps; s++) {
+                const char *x[2];
+                x[0] = start + r * t->x_row + s * t->x_tap;
+                for (ptrdiff_t k = 0; k < run; k++) {
+                    x[1] = x[0] + second;
+                    FC_VECTOR f[FC_MAX_VECTORS], before;
+#pragma GCC unroll 2
+                    for (int j = 0; j < vectors; j++) {
+                        f[j] = *(const FC_VECTOR *)(w + j * FC_BYTES);
+                        if (j * FC_BYTES % 64 == 0)
+                            __builtin_prefetch(w + (FC_AHEAD * vectors + j) * FC_BYTES);
+                    }
+                    before = f[0]; /* the pixel before; there is none before the first */
+#pragma GCC unroll 14
+                    for (int i = 0; i < pixels; i++) {
+                        const char *p = FC_AT(x, i, x_pixel);
+                        const FC_VECTOR a = depthwise ? FC_NAME(load)(p)
+                                                      : FC_NAME(broadcast)(*(const FC_T *)p);
+                        acc[i][0] += a * f[0];
+                        if (vectors == 2 && !halves)
+                            acc[i][1] += a * f[1];
+                        else if (halves && i % 2)
+                            acc[i - 1][1] += FC_NAME(join_halves)(before, a) * f[1];
+                        else if (halves && i == pixels - 1)
+                            acc[i][1] += a * f[1];
+                        before = a;
+                    }
+                    x[0] += depthwise ? FC_BYTES : sizeof(FC_T);
+                    w += vectors * FC_BYTES;
+                }
+            }
+        }
+
+        if (halves) {
+#pragma GCC unroll 7
+            for (int i = 1; i < pixels; i += 2)
+                acc[i][1] = FC_NAME(high_half)(acc[i - 1][1]);
+        }
+        if (residual[0] || t->activation)
+            FC_NAME(epilogue)(t, acc, residual, pixels, vectors, halves);
+#pragma GCC unroll 14
+        for (int i = 0; i < pixels; i++) {
+            char *p = FC_AT(out, i, out_pixel);
+#pragma GCC unroll 2
+            for (int j = 0; j < vectors; j++, p += FC_BYTES)
+                if (j < vectors - 1 || (!halves && last == FC_LANES))
+                    FC_NAME(store)(p, acc[i][j]);
+                else
+                    FC_NAME(store_part)(p, acc[i][j], last);
+        }
+        start += pixels * x_pixel;
+        for (int h = 0; h < 2; h++) {
+            out[h] += pixels * out_pixel;
+            if (residual[0])
+                residual[h] += pixels * t->residual_pixel;
+        }
     }
 }

@@ -3,12 +3,14 @@
 
 #define FC_VECTOR FC_NAME(vector)
 #define FC_MASK FC_NAME(mask)
+#define FC_HALF FC_NAME(half)
 #define FC_LANES (FC_BYTES / (int)sizeof(FC_T))
 
 typedef FC_T FC_VECTOR __attribute__((vector_size(FC_BYTES)));
 typedef FC_T FC_NAME(unaligned)
     __attribute__((vector_size(FC_BYTES), may_alias, aligned(sizeof(FC_T))));
 typedef FC_INT FC_MASK __attribute__((vector_size(FC_BYTES)));
+typedef FC_INT FC_HALF __attribute__((vector_size(FC_BYTES / 2)));
 
 static inline FC_VECTOR FC_NAME(load)(const void *p)
 {
@@ -29,6 +31,26 @@ static inline FC_VECTOR FC_NAME(broadcast)(FC_T x)
 static inline FC_VECTOR FC_NAME(select)(FC_MASK where, FC_VECTOR yes, FC_VECTOR no)
 {
     return (FC_VECTOR)(((FC_MASK)yes & where) | ((FC_MASK)no & ~where));
+}
+
+/* Low half of a, high half of b; and the high half of v, twice. */
+static inline FC_VECTOR FC_NAME(join_halves)(FC_VECTOR a, FC_VECTOR b)
+{
+    const union {
+        FC_HALF half[2];
+        FC_VECTOR whole;
+    } low = {.half = {{0} , ~(FC_HALF){0}}};
+    return FC_NAME(select)((FC_MASK)low.whole, b, a);
+}
+
+static inline FC_VECTOR FC_NAME(high_half)(FC_VECTOR v)
+{
+    union {
+        FC_HALF half[2];
+        FC_VECTOR whole;
+    } u = {.whole = v};
+    u.half[0] = u.half[1];
+    return u.whole;
 }
 
 /* The first n lanes, 0 < n < lanes; memory behind them is neither read nor written. */
