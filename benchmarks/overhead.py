@@ -1,6 +1,6 @@
 """What a call and an import cost beside the arithmetic.
 
-    python benchmarks/overhead.py
+python benchmarks/overhead.py
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ def call_seconds(layer: fastconv.Conv2d, x: np.ndarray, calls: int = 2000) -> fl
 def import_seconds(module: str) -> float:
     """Median seconds of a fresh interpreter that imports `module` after NumPy's dependencies."""
     program = (
-        "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
-    ).format(module)
+        f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    )
     runs = [
-        float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout)
+        float(
+            subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout
+        )
         for _ in range(15)
     ]
     return statistics.median(runs)

@@ -1,5 +1,6 @@
 """Taking arrays from callers: what becomes an input, and what may be written as `out`."""
 
+import math
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -27,6 +28,8 @@ class SupportsArrayInterface(Protocol):
 
 ArrayLike = NDArray[Any] | SupportsDLPack | SupportsArrayInterface
 
+_LINE = 64  # bytes of a cache line
+_LARGE = 65536  # bytes from which aligning an array costs less than it saves
 _MAX_WORK: Any = 10_000  # an int, of which NumPy's stubs know only -1 and 0
 _HOST_MEMORY = (1, 3, 11)  # DLPack's kDLCPU, kDLCUDAHost, kDLROCMHost
 
@@ -107,6 +110,16 @@ def frozen(array: FloatArray) -> FloatArray:
     return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
 
 
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
+    """A new array; a large one starts at a cache line, so that no store of a vector needs two."""
+    size = math.prod(shape) * dtype.itemsize
+    if size < _LARGE:
+        return np.empty(shape, dtype)
+    memory = np.empty(size + _LINE, np.uint8)
+    start = -memory.__array_interface__["data"][0] % _LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 def _overlaps_itself(array: NDArray[Any]) -> bool:
     """Whether two elements may share memory: a stride is shorter than what lies within it."""
     reach = array.itemsize
@@ -142,7 +155,7 @@ def destination(
         input.
     """
     if out is None:
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
     if not isinstance(out, np.ndarray) or (
         type(out) is not np.ndarray and isinstance(out, np.ma.MaskedArray)
     ):

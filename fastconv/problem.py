@@ -62,7 +62,7 @@ def _pair(value: Any, name: str, dims: int) -> Pair:
 
 def _dtype(dtype: DTypeLike) -> np.dtype[Any]:
     try:
-        native = np.dtype(np.dtype(dtype).type)
+        native = np.dtype(object if dtype is None else np.dtype(dtype).type)
     except (TypeError, ValueError):
         native = np.dtype(object)
     if native not in DTYPES:
@@ -89,8 +89,8 @@ def _activation(activation: Any, dtype: np.dtype[Any]) -> Activation:
             return activation  # type: ignore[return-value]  # its keys are the type's names
         case ("leaky_relu", given):
             slope = _real(given, "slope", dtype)
-            if not 0 <= slope < math.inf:
-                raise ValueError(f"slope must be finite and at least 0; got slope={slope}")
+            if not math.isfinite(slope):
+                raise ValueError(f"slope must be finite; got slope={slope}")
             return ("leaky_relu", slope)
     error = ValueError if isinstance(activation, str | tuple | list) else TypeError
     raise error(

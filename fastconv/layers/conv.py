@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from .. import planning
 from .._native.direct import Filter
-from ..arrays import ArrayLike, FloatArray, frozen, take
+from ..arrays import ArrayLike, FloatArray, empty, frozen, take
 from ..devices import Device, DeviceRef, ShardingStrategy, cpu
 from ..levels import running
 from ..problem import Activation, ConvProblem, ConvSpec, Padding, PadMode, Pair, Sizes, integer
@@ -174,7 +174,7 @@ class _Conv:
             x = take(x, "x", dtype)
         call = weights.known(x.shape)
         if call is not None and residual is None and out is None:
-            result: FloatArray = np.empty(call.problem.result_shape, dtype)
+            result = empty(call.problem.result_shape, dtype)
             call.run(x, result, None, num_threads)
             return result
         problem = ConvProblem.build(self._spec, x.shape) if call is None else call.problem
