@@ -466,7 +466,7 @@ cdef class Plan:
                 b.items = z.n * b.row_blocks * b.col_blocks * b.chunks
                 if self.input_bytes(b.rows, b.cols, b.chunk) > max(budget, least):
                     continue
-                cost = self.time_of(&b, threads, slab_bytes, total, copies)
+                cost = self.time_of(z, &b, threads, slab_bytes, total, copies)
                 if best_cost < 0 or cost < best_cost:
                     best, best_cost = b, cost
                 if b.items > 16 * threads:
@@ -482,13 +482,15 @@ cdef class Plan:
             best.stage_bytes + best.index_bytes + best.input_bytes, 64) * 64
         return best
 
-    cdef double time_of(self, const Blocking *b, ptrdiff_t threads, ptrdiff_t slab_bytes,
-                        double total, bint copies) noexcept nogil:
+    cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
+                        ptrdiff_t slab_bytes, double total, bint copies) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
         cdef double read = self.input_bytes(b.rows, b.cols, b.chunk)
         cdef ptrdiff_t sides = 2 * self.filter.table.pixels
         cdef double chunk_read = <double>b.chunk * slab_bytes / STREAM_BYTES
-        cdef double one = ITEM_CYCLES + total / b.items
+        cdef double part = (<double>b.rows * b.cols * b.chunk
+                            / (z.n * z.oh * z.ow * self.filter.slabs * self.filter.sets))
+        cdef double one = ITEM_CYCLES + total * part   # of the largest item
         cdef double once = 0
         if copies and 2 * b.cols > 3 * sides:   # only the sides are copied
             one += read * sides / b.cols * (1. / COPY_BYTES - 1. / STREAM_BYTES)
@@ -497,8 +499,8 @@ cdef class Plan:
             one += chunk_read   # leaves L2 before the next block comes
         else:
             once = chunk_read * ceil_div(b.chunks, threads)
-        # a tenth of an item for threads that are held up and finish late
-        return (ceil_div(b.items, threads) + (0.1 if threads > 1 else 0)) * one + once
+        # small items are better where nothing else decides: threads finish together
+        return (ceil_div(b.items, threads) + (0.03 if threads > 1 else 0)) * one + once
 
     cdef void run_item(self, const Call *call, ptrdiff_t index, char *work) noexcept nogil:
         """Compute one block of output pixels for one chunk of slabs."""
