@@ -1,0 +1,141 @@
+"""A script: a table of calls in which every array lies flush against memory that must not be read.
+
+A read or write past an end is a segmentation fault, so this runs in a process of its own
+(test_guard_pages.py). It prints each case before it runs it. With "--overrun end" or
+"--overrun start" it reads one element too far itself, to show that the guard is there.
+"""
+
+import ctypes
+import mmap
+import sys
+
+import numpy as np
+
+PAGE = mmap.PAGESIZE
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def guarded(array, side):
+    """A copy of `array` that ends ("end") or starts ("start") at an inaccessible page."""
+    pages = -(-array.nbytes // PAGE)
+    memory = mmap.mmap(-1, (pages + 2) * PAGE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    offset = PAGE if side == "start" else (1 + pages) * PAGE - array.nbytes
+    copy = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
+    copy[...] = array
+    for guard in (start, start + (1 + pages) * PAGE):
+        if LIBC.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(PAGE), 0):  # PROT_NONE
+            raise OSError(ctypes.get_errno(), "mprotect")
+    return copy
+
+
+def shapes():
+    """Cases with tails in every direction, for both algorithms and channel-first layers."""
+    from cases import Case
+
+    everything = {"bias": True, "residual": True}
+    dense = [
+        Case((h, w), c, f, kernel, padding=padding, stride=stride, dilation=dilation, **everything)
+        for h, w, c, f, kernel, padding, stride, dilation in [
+            (1, 1, 1, 1, (1, 1), 0, 1, 1),
+            (1, 1, 3, 5, (3, 3), 1, 1, 1),
+            (3, 7, 3, 7, (2, 3), 0, 1, 1),
+            (5, 13, 3, 17, (3, 3), 1, 1, 1),
+            (5, 31, 8, 9, (3, 3), (0, 2, 1, 0), 1, 1),
+            (9, 11, 9, 33, (3, 3), 1, 2, 1),
+            (6, 29, 17, 65, (1, 1), 0, 1, 1),
+            (4, 17, 1, 63, (4, 4), 3, 1, 1),
+            (12, 12, 15, 31, (3, 3), 2, 1, 2),
+            (7, 7, 33, 16, (3, 3), 1, 3, 1),
+            (9, 40, 64, 64, (3, 3), 1, 1, 1),
+            (9, 40, 64, 64, (3, 3), 0, 1, 1),
+            (8, 9, 5, 2, (2, 2), 0, (4, 3), 1),
+            (20, 21, 3, 19, (7, 7), 3, 2, 1),
+        ]
+    ]
+    grouped = [
+        Case((h, w), c, f, (3, 3), padding=1, groups=groups, stride=stride, **everything)
+        for h, w, c, f, groups, stride in [
+            (5, 13, 6, 10, 2, 1),
+            (5, 13, 34, 34, 2, 2),
+            (5, 13, 1, 1, 1, 1),
+            (5, 31, 7, 7, 7, 1),
+            (5, 31, 33, 33, 33, 1),
+            (6, 15, 17, 51, 17, 2),
+            (3, 3, 64, 64, 64, 1),
+        ]
+    ]
+    long = [
+        Case((length,), c, f, (k,), padding=padding, groups=groups, **everything)
+        for length, c, f, k, padding, groups in [
+            (1, 1, 1, 1, 0, 1),
+            (29, 3, 5, 3, 1, 1),
+            (300, 1, 17, 7, "causal", 1),
+            (300, 9, 33, 4, "same", 1),
+            (61, 17, 17, 5, 0, 17),
+        ]
+    ]
+    reflected = [
+        Case((5, 6), 9, 17, (3, 3), padding=2, pad_mode="reflect", **everything),
+        Case((5, 6), 9, 9, (3, 3), padding=2, pad_mode="wrap", groups=9, **everything),
+    ]
+    return [*dense, *grouped, *long, *reflected]
+
+
+def calls(dtype):
+    """(name, function of a `place`): `place` puts an array somewhere and returns it there."""
+    from dataclasses import replace
+
+    from cases import channels_first, judge
+
+    for shape in shapes():
+        arrays = shape.arrays(dtype)
+        wanted_shape = (shape.batch, *shape.out_size, shape.filters)
+        for algorithm in ["direct"] + ["depthwise"] * (shape.per_group == 1):
+            case = replace(shape, algorithm=algorithm)
+            channel_first_case = replace(case, permute=True)
+
+            def functional(place, case=case, arrays=arrays, wanted_shape=wanted_shape):
+                out = place(np.zeros(wanted_shape, dtype))
+                case.run(*map(place, arrays), out=out)
+                judge(case, out, *arrays)
+
+            def reversed_views(place, case=case, arrays=arrays, wanted_shape=wanted_shape):
+                def turned(a):
+                    flip = (slice(None, None, -1),) * a.ndim
+                    return place(a[flip])[flip]
+
+                out = turned(np.zeros(wanted_shape, dtype))
+                case.run(*map(turned, arrays), out=out)
+                judge(case, out, *arrays)
+
+            def layer(place, case=channel_first_case, arrays=arrays, shape=wanted_shape):
+                x, weight, bias, residual = arrays
+                conv = case.layer(place(weight), place(bias))
+                out = place(channels_first(np.zeros(shape, dtype)))
+                conv(place(channels_first(x)), residual=place(channels_first(residual)), out=out)
+                judge(case, np.moveaxis(out, 1, -1), *arrays)
+
+            yield f"{case}", functional
+            yield f"{case} reversed", reversed_views
+            yield f"{case} channels first", layer
+
+
+def main():
+    from fastconv import levels
+
+    for level in levels.runnable():
+        for dtype in (np.float32, np.float64):
+            for side in ("start", "end"):
+                for name, call in calls(dtype):
+                    print(level, dtype.__name__, side, name, flush=True)
+                    with levels.use(level):
+                        call(lambda array, side=side: guarded(array, side))
+
+
+if sys.argv[1:2] == ["--overrun"]:
+    inside = guarded(np.zeros(100, np.float32), sys.argv[2])
+    beyond = inside.ctypes.data + (inside.nbytes if sys.argv[2] == "end" else -4)
+    ctypes.c_float.from_address(beyond).value  # noqa: B018
+elif __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The oracle: convolution in float64, written to be read, and how far from it a result may lie.
+
+x is (n, h, w, c), weight is (kh, kw, c / groups, o); output pixel (p, q) of filter f is
+
+    sum over i, j, c of  padded[n, p * stride + i * dilation, q * stride + j * dilation, c]
+                         * weight[i, j, c, f]   + bias[f] + residual[n, p, q, f]
+
+with c running over the channels of f's group, and `padded` made by np.pad with the same mode.
+"""
+
+import math
+
+import numpy as np
+
+LAMBDA = 4.0
+
+# name -> (slope below zero, upper limit)
+ACTIVATIONS = {None: (1.0, math.inf), "relu": (0.0, math.inf), "relu6": (0.0, 6.0)}
+
+
+def extent(kernel, dilation):
+    """How many positions a kernel reaches over."""
+    return (kernel - 1) * dilation + 1
+
+
+def sides(padding, size, kernel, stride, dilation):
+    """The padding of every axis as ((before, after), ...), from any form that fastconv takes."""
+    axes = len(size)
+    if padding == "valid":
+        return ((0, 0),) * axes
+    if padding == "causal":
+        return tuple((extent(k, d) - 1, 0) for k, d in zip(kernel, dilation, strict=True))
+    if padding == "same":  # ONNX SAME_UPPER: ceil(size / stride) outputs, the odd one at the end
+        totals = [
+            max((math.ceil(n / s) - 1) * s + extent(k, d) - n, 0)
+            for n, k, s, d in zip(size, kernel, stride, dilation, strict=True)
+        ]
+        return tuple((total // 2, total - total // 2) for total in totals)
+    if isinstance(padding, int):
+        return ((padding, padding),) * axes
+    if axes == 2 and len(padding) == 2:
+        return tuple((p, p) for p in padding)
+    return tuple(zip(padding[::2], padding[1::2], strict=True))
+
+
+def pad(x, padding, pad_mode="constant", pad_value=0.0):
+    """x with its height and width padded; `padding` as from `sides`."""
+    widths = ((0, 0), *padding, (0, 0))
+    if pad_mode == "constant":
+        return np.pad(x, widths, constant_values=pad_value)
+    return np.pad(x, widths, mode=pad_mode)
+
+
+def activate(y, slope, upper):
+    """y where it is not negative, else slope * y (slope 0 gives 0), at most upper; NaN stays."""
+    below = slope * y if slope else np.zeros_like(y)
+    return np.where(np.isnan(y), y, np.minimum(np.where(y >= 0, y, below), upper))
+
+
+def conv2d(
+    x,
+    weight,
+    bias=None,
+    *,
+    stride=(1, 1),
+    padding=((0, 0), (0, 0)),
+    dilation=(1, 1),
+    groups=1,
+    pad_mode="constant",
+    pad_value=0.0,
+    residual=None,
+    slope=1.0,
+    upper=math.inf,
+):
+    """The convolution, summed filter tap by filter tap. Slope 1 and no limit: no activation."""
+    pad_value = x.dtype.type(pad_value)  # fastconv's pad value has the dtype of x
+    weight = weight.astype(np.float64)
+    padded = pad(x.astype(np.float64), padding, pad_mode, np.float64(pad_value))
+    kh, kw, _, filters = weight.shape
+    oh = (padded.shape[1] - extent(kh, dilation[0])) // stride[0] + 1
+    ow = (padded.shape[2] - extent(kw, dilation[1])) // stride[1] + 1
+    y = np.zeros((x.shape[0], oh, ow, filters))
+    x_groups = np.split(padded, groups, axis=3)
+    weight_groups = np.split(weight, groups, axis=3)
+    y_groups = np.split(y, groups, axis=3)  # views
+    for xg, wg, yg in zip(x_groups, weight_groups, y_groups, strict=True):
+        for i in range(kh):
+            for j in range(kw):
+                top, left = i * dilation[0], j * dilation[1]
+                rows = slice(top, top + (oh - 1) * stride[0] + 1, stride[0])
+                columns = slice(left, left + (ow - 1) * stride[1] + 1, stride[1])
+                yg += np.tensordot(xg[:, rows, columns], wg[i, j], axes=1)
+    if bias is not None:
+        y += bias
+    if residual is not None:
+        y += residual
+    return activate(y, slope, upper)
+
+
+def conv1d(x, weight, bias=None, *, residual=None, **parameters):
+    """conv2d with one row: x (n, l, c), weight (k, c / groups, o), parameters 1-tuples."""
+    for name in ("stride", "dilation"):
+        parameters[name] = (1, *parameters.get(name, (1,)))
+    parameters["padding"] = ((0, 0), *parameters.get("padding", ((0, 0),)))
+    residual = None if residual is None else residual[:, None]
+    return conv2d(x[:, None], weight[None], bias, residual=residual, **parameters)[:, 0]
+
+
+def gamma(n, unit_roundoff):
+    """Bound on |error| / sum |terms| of a sum of n products, in any order, fused or not.
+
+    Every term passes through at most n roundings, so its factor lies within (1 + u)^(+-n):
+    gamma_n = n u / (1 - n u) (Higham, Accuracy and Stability, 2nd ed., section 3.1). For long
+    sums that would let a forgotten term pass, and roundings do not all have one sign: with
+    probability at least 1 - 2 exp(-LAMBDA^2 / 2) a term, far more in practice because partial
+    sums are smaller than sum |terms|, exp(LAMBDA sqrt(n) u + n u^2 / (1 - u)) - 1 holds
+    (Higham and Mary, SIAM J. Sci. Comput. 41, 2019). The smaller of the two.
+    """
+    u = unit_roundoff
+    worst = n * u / (1 - n * u)
+    likely = math.expm1(LAMBDA * math.sqrt(n) * u + n * u * u / (1 - u))
+    return min(worst, likely)
+
+
+def tolerance(dtype, x, weight, bias=None, *, slope=1.0, upper=math.inf, residual=None, **rest):
+    """How far from the oracle each output may be, for finite operands of this dtype.
+
+    The terms are the products of the reduction, the bias, the residual; two roundings more for
+    the slope and its product. `upper` is exact and no activation stretches a difference by more
+    than max(1, |slope|). The oracle itself rounds as well, in float64; a product may underflow.
+    """
+    del upper
+    convolve = conv2d if weight.ndim == 4 else conv1d
+    magnitude = convolve(
+        abs(x),
+        abs(weight),
+        None if bias is None else abs(bias),
+        residual=None if residual is None else abs(residual),
+        **{**rest, "pad_value": abs(rest.get("pad_value", 0.0))},
+    )
+    terms = math.prod(weight.shape[:-1]) + 4
+    relative = sum(gamma(terms, np.finfo(d).eps / 2) for d in (dtype, np.float64))
+    return max(1.0, abs(slope)) * relative * magnitude + terms * np.finfo(dtype).smallest_subnormal

@@ -1,0 +1,35 @@
+"""The same bits for any number of threads and in every run."""
+
+from dataclasses import replace
+
+import pytest
+from cases import Case
+
+SHAPES = [
+    Case((56, 56), 64, 64, (3, 3), padding=1),
+    Case((7, 7), 256, 256, (3, 3), padding=1, bias=True),
+    Case((14, 15), 130, 70, (3, 3), padding=1, batch=3, residual=True, activation="relu"),
+    Case((28, 28), 128, 200, (1, 1)),
+    Case((1, 1), 600, 600, (1, 1), bias=True),
+    Case((60, 60), 3, 40, (7, 7), stride=2, padding=3),
+    Case((30, 33), 48, 48, (3, 3), padding="same", dilation=5, groups=3),
+    Case((40, 40), 40, 40, (3, 3), padding=1, groups=40),
+    Case((40, 40), 40, 80, (5, 5), padding=2, groups=40, pad_mode="reflect"),
+    Case((3000,), 80, 40, (3,), padding=1),
+    Case((3000,), 2, 4, (9,), padding="causal"),
+    Case((9,), 400, 400, (5,), padding=2, batch=2),
+]
+
+
+@pytest.mark.parametrize("case", SHAPES, ids=str)
+def test_same_bits(level, dtype, case):
+    x, weight, bias, residual = replace(case, data="normal").arrays(dtype)
+
+    def bits(algorithm, num_threads):
+        y = case.run(x, weight, bias, residual, algorithm=algorithm, num_threads=num_threads)
+        return y.tobytes()
+
+    for algorithm in ["auto", "direct"] + ["depthwise"] * (case.per_group == 1):
+        first = bits(algorithm, 1)
+        for num_threads in (1, 2, 3, 7, None, 2):
+            assert bits(algorithm, num_threads) == first, (algorithm, num_threads)

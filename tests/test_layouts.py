@@ -1,0 +1,190 @@
+"""Any memory layout and any array-like gives the same bits as a plain contiguous array."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cases import LAYOUTS, OUT_LAYOUTS, Case, assert_canaries_alive, channels_first, check
+
+import fastconv
+
+CASES = [
+    Case((9, 20), 17, 33, (3, 3), padding=1, bias=True, residual=True, batch=2),
+    Case((9, 20), 12, 24, (3, 2), stride=2, padding=2, groups=3, bias=True, residual=True),
+    Case((9, 20), 17, 34, (3, 3), padding=1, groups=17, bias=True, residual=True),
+    Case((9, 20), 16, 16, (3, 3), groups=16, bias=True, residual=True),
+    Case((9, 20), 16, 24, (3, 3), bias=True, residual=True),
+    Case((9, 20), 16, 24, (1, 1), bias=True, residual=True, batch=2),
+    Case((5, 3), 16, 24, (3, 3), padding=1, bias=True, residual=True),
+    Case((30,), 9, 17, (4,), padding=(3, 1), bias=True, residual=True),
+]
+CASES = [replace(case, data="normal") for case in CASES]
+OPERANDS = ["x", "weight", "bias", "residual"]
+
+
+class OnlyDLPack:
+    """Offers __dlpack__ and nothing else."""
+
+    def __init__(self, array):
+        self._array = array
+
+    def __dlpack__(self, **keywords):
+        return self._array.__dlpack__(**keywords)
+
+    def __dlpack_device__(self):
+        return self._array.__dlpack_device__()
+
+
+class OnlyArrayInterface:
+    """Offers __array_interface__ and nothing else."""
+
+    def __init__(self, array):
+        self._array = array
+        self.__array_interface__ = array.__array_interface__
+
+
+class Subclass(np.ndarray):
+    pass
+
+
+WRAPPERS = {
+    "dlpack": OnlyDLPack,
+    "array interface": OnlyArrayInterface,
+    "subclass": lambda a: a.view(Subclass),
+}
+
+
+@pytest.mark.parametrize("operand", OPERANDS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_layout_of_an_operand(level, dtype, case, layout, operand):
+    arrays = dict(zip(OPERANDS, case.arrays(dtype), strict=True))
+    wanted = case.run(**arrays)
+    given = LAYOUTS[layout](arrays[operand])
+    copy = given.copy()
+    got = case.run(**{**arrays, operand: given})
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(given, copy)
+
+
+@pytest.mark.parametrize("layout", OUT_LAYOUTS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_layout_of_out(level, dtype, case, layout):
+    arrays = case.arrays(dtype)
+    out, buffer = OUT_LAYOUTS[layout]((case.batch, *case.out_size, case.filters), dtype)
+    assert case.run(*arrays, out=out) is out
+    np.testing.assert_array_equal(out, case.run(*arrays))
+    assert_canaries_alive(out, buffer)
+
+
+@pytest.mark.parametrize("x_layout", LAYOUTS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_channel_first_layer(level, dtype, case, x_layout):
+    check(replace(case, permute=True, x_layout=x_layout), dtype)
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("operand", OPERANDS)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_array_likes(dtype, case, operand, wrapper):
+    arrays = dict(zip(OPERANDS, case.arrays(dtype), strict=True))
+    wanted = case.run(**arrays)
+    got = case.run(**{**arrays, operand: WRAPPERS[wrapper](arrays[operand])})
+    assert type(got) is np.ndarray
+    np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_array_likes_for_layers(dtype, wrapper):
+    wrap = WRAPPERS[wrapper]
+    case = CASES[0]
+    x, weight, bias, _ = case.arrays(dtype)
+    layer = case.layer(weight, bias)
+    wanted = layer(x)
+    layer.filter, layer.bias = wrap(weight), wrap(bias)
+    np.testing.assert_array_equal(layer(wrap(x)), wanted)
+
+
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (3,), (0, 1, 2, 3)])
+@pytest.mark.parametrize("operand", ["x", "weight", "residual"])
+def test_zero_strides(level, dtype, operand, axes):
+    for case in (case for case in CASES if len(case.size) == 2):
+        arrays = dict(zip(OPERANDS, case.arrays(dtype), strict=True))
+        whole = arrays[operand]
+        one = whole[tuple(slice(0, 1) if a in axes else slice(None) for a in range(4))]
+        broadcast = np.broadcast_to(one, whole.shape)
+        got = case.run(**{**arrays, operand: broadcast})
+        wanted = case.run(**{**arrays, operand: np.ascontiguousarray(broadcast)})
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_result_owns_its_memory(dtype):
+    case = replace(CASES[0], kernel=(1, 1), padding=0, residual=False)
+    x, weight, *_ = case.arrays(dtype)
+    first = case.run(x, weight)
+    kept = first.copy()
+    second = case.run(x + 1, weight)
+    assert not np.shares_memory(first, second)
+    assert not np.shares_memory(first, x)
+    np.testing.assert_array_equal(first, kept)
+    assert first.flags.c_contiguous
+    assert first.flags.writeable
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_large_results_start_at_a_cache_line(dtype, case):
+    case = replace(case, batch=3, size=(130, 140)[-len(case.size) :], residual=False)
+    x, weight, bias, _ = case.arrays(dtype)
+    layer = case.layer(weight, bias)
+    for y in (case.run(x, weight, bias), layer(x), layer(x)):
+        assert y.nbytes < 65536 or y.ctypes.data % 64 == 0
+        assert y.flags.c_contiguous
+        assert y.flags.writeable
+
+
+def test_channel_first_out(dtype):
+    """A channel-first layer takes a channel-first `out` and writes nothing beyond it."""
+    case = replace(CASES[0], permute=True)
+    x, weight, bias, _ = case.arrays(dtype)
+    layer = case.layer(weight, bias)
+    wanted = layer(channels_first(x))
+    out, buffer = OUT_LAYOUTS["window"](wanted.shape, dtype)
+    assert layer(channels_first(x), out=out) is out
+    np.testing.assert_array_equal(out, wanted)
+    assert_canaries_alive(out, buffer)
+
+
+def test_functional_and_layer_agree(level, dtype):
+    for case in CASES:
+        x, weight, bias, residual = case.arrays(dtype)
+        layer = case.layer(weight, bias)
+        np.testing.assert_array_equal(
+            layer(x, residual=residual), case.run(x, weight, bias, residual)
+        )
+        assert isinstance(layer, fastconv.Conv2d if len(case.size) == 2 else fastconv.Conv1D)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_one_kept_plan_serves_all_layouts(level, dtype, case):
+    """After a call with any layouts, one with any others: nothing of the first may linger."""
+    x, weight, bias, residual = replace(case, data="integers").arrays(dtype)
+    layer = case.layer(weight, bias)
+    wanted = case.run(x, weight, bias, residual)
+
+    def call(x_layout, out_layout, residual_layout, num_threads):
+        out, buffer = OUT_LAYOUTS[out_layout](wanted.shape, dtype)
+        added = LAYOUTS[residual_layout](residual)
+        layer(LAYOUTS[x_layout](x), residual=added, out=out, num_threads=num_threads)
+        np.testing.assert_array_equal(out, wanted)
+        assert_canaries_alive(out, buffer)
+
+    one_or_other = [
+        *itertools.product(["contiguous", "strided"], ["flat", "every other"], ["contiguous"], [1]),
+        *itertools.product(["contiguous"], ["flat", "every other"], ["strided"], [1, 2]),
+        ("cropped", "window", "cropped", 1),
+    ]
+    for first, second in itertools.product(one_or_other, repeat=2):
+        call(*first)
+        call(*second)

@@ -1,0 +1,91 @@
+"""A program that uses the whole API with types: mypy --strict must accept it, and it must run.
+
+Under --strict an ignore that is not needed is an error, so each of them says: mypy refuses this.
+"""
+
+from typing import Any, assert_type
+
+import numpy as np
+from numpy.typing import NDArray
+
+import fastconv
+from fastconv import Conv1D, Conv2d, DeviceRef, ShardingStrategy
+
+Floats = NDArray[np.floating[Any]]
+
+
+class Tensor:
+    """An array of some other library."""
+
+    def __init__(self, array: NDArray[np.float32]) -> None:
+        self._array = array
+
+    def __dlpack__(self, **keywords: Any) -> Any:
+        return self._array.__dlpack__(**keywords)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+
+def functions(x: NDArray[np.float32], weight: NDArray[np.float32]) -> Floats:
+    bias = np.zeros(weight.shape[-1], np.float32)
+    y: Floats = fastconv.conv2d(x, weight, bias, stride=(2, 1), padding=[1, 1, 2, 2])
+    out: NDArray[np.float32] = np.empty(y.shape, np.float32)
+    y = fastconv.conv2d(
+        Tensor(x),
+        Tensor(weight),
+        stride=(2, 1),
+        padding=(1, 1, 2, 2),
+        pad_mode="reflect",
+        activation=("leaky_relu", 0.1),
+        residual=y,
+        algorithm="direct",
+        out=out,
+        num_threads=2,
+    )
+    line: Floats = fastconv.conv1d(x[0], weight[0], padding="causal", activation="relu6")
+    return np.concatenate([y.ravel(), line.ravel()])
+
+
+def layers(x: NDArray[np.float32]) -> Floats:
+    conv = Conv2d(3, x.shape[-1], 4, padding="same", has_bias=True, name="stem", rng=0)
+    assert_type(conv.kernel_size, tuple[int, int])
+    assert_type(conv.out_channels, int)
+    conv.filter = np.ones_like(conv.filter)
+    if conv.bias is not None:
+        conv.bias = 0 * conv.bias
+    twin = Conv2d((3, 3), x.shape[-1], 4, np.float32, padding=1, has_bias=True, name="stem")
+    state: dict[str, Floats] = conv.state_dict()
+    twin.load_state_dict(state, strict=True)
+    conv.sharding_strategy = ShardingStrategy.replicate(2)
+    shards: list[Conv2d] = conv.shard([DeviceRef.CPU(), "cpu"])
+    step = Conv1D(3, 4, 4, padding="causal", activation="relu", rng=np.random.default_rng(0))
+    assert_type(step.stride, int)
+    lines: list[Conv1D] = [step]
+    y: Floats = shards[0](x, residual=twin(x), num_threads=1)
+    return lines[0](y[:, 0])
+
+
+def refused(x: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
+    fastconv.conv2d(x, weight, pad_mode="zeros")  # type: ignore[arg-type]
+    fastconv.conv2d(x, weight, stride="2")  # type: ignore[arg-type]
+    fastconv.conv2d(x, weight, activation="gelu")  # type: ignore[arg-type]
+    fastconv.conv1d(x, weight, stride=(1, 1))  # type: ignore[arg-type]
+    fastconv.conv2d([1.0], weight)  # type: ignore[arg-type]
+    fastconv.conv2d(x, weight, None, 2)  # type: ignore[call-arg]
+    Conv2d(3, 4, 8).stride = (2, 2)  # type: ignore[misc]
+    Conv2d(3, 4, 8, rate=2)  # type: ignore[call-arg]
+
+
+def main() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((1, 8, 9, 3), np.float32)
+    weight = rng.standard_normal((3, 3, 3, 4), np.float32)
+    results = functions(x, weight), layers(x)
+    config: dict[str, Any] = fastconv.show_config(mode="dicts")
+    assert all(bool(np.isfinite(result).all()) for result in results)
+    assert config["fastconv"] == fastconv.__version__
+
+
+if __name__ == "__main__":
+    main()
