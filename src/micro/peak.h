@@ -9,14 +9,14 @@ static double FC_NAME(peak)(ptrdiff_t steps)
     FC_VECTOR x = FC_NAME(broadcast)((FC_T)0.999), y = FC_NAME(broadcast)((FC_T)0.001);
     __asm__ volatile("" : "+m"(x), "+m"(y)); /* not known to the compiler */
     const FC_VECTOR scale = x, offset = y;
-#pragma GCC unroll 12
+FC_UNROLL
     for (int i = 0; i < FC_NAME(chains); i++)
         acc[i] = offset * (FC_T)(i + 1); /* equal chains would be merged into one */
     for (ptrdiff_t s = 0; s < steps; s++)
-#pragma GCC unroll 12
+FC_UNROLL
         for (int i = 0; i < FC_NAME(chains); i++)
             acc[i] = acc[i] * scale + offset;
-#pragma GCC unroll 12
+FC_UNROLL
     for (int i = 0; i < FC_NAME(chains); i++) {
         x = acc[i];
         __asm__ volatile("" : : "m"(x));

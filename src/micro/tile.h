@@ -16,10 +16,10 @@ static inline __attribute__((always_inline)) void FC_NAME(epilogue)(
 {
     const int first = (pixels + 1) / 2;
     if (residual[0]) {
-#pragma GCC unroll 14
+FC_UNROLL
         for (int i = 0; i < pixels; i++) {
             const char *p = FC_AT(residual, i, t->residual_pixel);
-#pragma GCC unroll 2
+FC_UNROLL
             for (int j = 0; j < vectors; j++, p += FC_BYTES)
                 acc[i][j] += j < vectors - 1 || (!halves && t->last == FC_LANES)
                                  ? FC_NAME(load)(p)
@@ -30,9 +30,9 @@ static inline __attribute__((always_inline)) void FC_NAME(epilogue)(
         const FC_T slope = (FC_T)t->activation->slope;
         const FC_VECTOR upper = FC_NAME(broadcast)((FC_T)t->activation->upper);
         const FC_MASK leaks = (FC_INT) - (slope != 0) - (FC_MASK){0};
-#pragma GCC unroll 14
+FC_UNROLL
         for (int i = 0; i < pixels; i++)
-#pragma GCC unroll 2
+FC_UNROLL
             for (int j = 0; j < vectors; j++) {
                 const FC_VECTOR y = acc[i][j];
                 const FC_VECTOR low = (FC_VECTOR)((FC_MASK)(slope * y) & leaks);
@@ -56,9 +56,9 @@ static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t
 
     for (ptrdiff_t n = 0; n < t->count; n++) {
         FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
-#pragma GCC unroll 14
+FC_UNROLL
         for (int i = 0; i < pixels; i++)
-#pragma GCC unroll 2
+FC_UNROLL
             for (int j = 0; j < vectors; j++)
                 acc[i][j] = *(const FC_VECTOR *)(t->bias + j * FC_BYTES);
 
@@ -70,14 +70,14 @@ static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t
                 for (ptrdiff_t k = 0; k < run; k++) {
                     x[1] = x[0] + second;
                     FC_VECTOR f[FC_MAX_VECTORS], before;
-#pragma GCC unroll 2
+FC_UNROLL
                     for (int j = 0; j < vectors; j++) {
                         f[j] = *(const FC_VECTOR *)(w + j * FC_BYTES);
                         if (j * FC_BYTES % 64 == 0)
                             __builtin_prefetch(w + (FC_AHEAD * vectors + j) * FC_BYTES);
                     }
                     before = f[0]; /* the pixel before; there is none before the first */
-#pragma GCC unroll 14
+FC_UNROLL
                     for (int i = 0; i < pixels; i++) {
                         const char *p = FC_AT(x, i, x_pixel);
                         const FC_VECTOR a = depthwise ? FC_NAME(load)(p)
@@ -98,16 +98,16 @@ static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t
         }
 
         if (halves) {
-#pragma GCC unroll 7
+FC_UNROLL
             for (int i = 1; i < pixels; i += 2)
                 acc[i][1] = FC_NAME(high_half)(acc[i - 1][1]);
         }
         if (residual[0] || t->activation)
             FC_NAME(epilogue)(t, acc, residual, pixels, vectors, halves);
-#pragma GCC unroll 14
+FC_UNROLL
         for (int i = 0; i < pixels; i++) {
             char *p = FC_AT(out, i, out_pixel);
-#pragma GCC unroll 2
+FC_UNROLL
             for (int j = 0; j < vectors; j++, p += FC_BYTES)
                 if (j < vectors - 1 || (!halves && last == FC_LANES))
                     FC_NAME(store)(p, acc[i][j]);
