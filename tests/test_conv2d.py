@@ -69,6 +69,11 @@ EDGES = [
     direct((3, 4), 70, 2100, (1, 1), bias=True),
     direct((6, 6), 600, 90, (5, 5), padding=2, groups=2),
     direct((17, 30), 64, 64, (3, 3), padding=1, batch=3),
+    # filters whose slabs are worked through in parts, and pixels in the same set of L1
+    direct((9, 16), 512, 77, (3, 3), padding=1, **ALL),
+    direct((4, 9), 1024, 20, (3, 2), padding=(3, 1), dilation=2, **ALL),
+    direct((3, 30), 1024, 40, (1, 1), out_layout="channels first", **ALL),
+    direct((8, 9), 400, 35, (5, 1), padding=(9, 0), stride=2, out_layout="channels first", **ALL),
     # read in place and copied: no padding, padding on one side, strided pixels or channels
     direct((12, 40), 64, 48, (3, 3)),
     direct((12, 40), 64, 48, (3, 3), padding=(0, 2, 0, 5)),

@@ -13,7 +13,10 @@ cdef extern from "table.h":
         ptrdiff_t x_pixel, x_row, x_tap
         ptrdiff_t rows, taps, run
         const char *filter
+        const char *next
+        ptrdiff_t next_step
         const char *bias
+        ptrdiff_t resume
         const char *residual[2]
         ptrdiff_t residual_pixel
         char *out[2]
@@ -36,6 +39,7 @@ cdef extern from "table.h":
 
 
 cdef const fc_table *find_table(str level, int itemsize) except NULL
+cdef char *allocate(size_t bytes) except NULL   # aligned to pages; free() releases it
 cdef ptrdiff_t l2_bytes() noexcept nogil
 cdef char *take_workspace(size_t bytes, size_t *size) except NULL
 cdef void give_workspace(char *memory, size_t size) noexcept

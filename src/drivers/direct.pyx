@@ -13,12 +13,8 @@ from libc.string cimport memset
 
 from fastconv._native.levels cimport (
     FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_activation, fc_table, fc_tile, fc_tile_function,
-    find_table, give_workspace, l2_bytes, take_workspace,
+    allocate, find_table, give_workspace, l2_bytes, take_workspace,
 )
-
-
-cdef extern from "levels.h":
-    char *fc_allocate(size_t bytes) nogil
 
 
 # Cycles at which the choice of a blocking weighs its costs (AMD EPYC 9005, 4 GHz).
@@ -27,6 +23,12 @@ cdef enum:
     STREAM_BYTES = 16       # bytes of filter or input streamed from L3 per cycle
     ITEM_CYCLES = 400       # starting an item
     THREAD_CYCLES = 30000   # the least work that a further thread is worth
+    L1_PERIOD = 4096        # bytes after which addresses fall into the same set of L1
+
+
+cdef inline ptrdiff_t pitch(ptrdiff_t bytes) noexcept nogil:
+    """Bytes from pixel to pixel in a copy whose pixels have this many bytes."""
+    return bytes + 64 if bytes % L1_PERIOD == 0 else bytes
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
@@ -53,6 +55,7 @@ cdef class Filter:
     cdef ptrdiff_t slab_width          # output channels of the widest slab
     cdef ptrdiff_t slabs, twos         # slabs of a set, those of two vectors
     cdef bint halves                   # the last is of one and a half
+    cdef ptrdiff_t parts               # of a wide slab, filter rows, each small enough for L2
 
     def __cinit__(self, weight, bias, ptrdiff_t groups, bint depthwise, str level):
         cdef Py_buffer view, bias_view
@@ -69,8 +72,11 @@ cdef class Filter:
             self.set_width = self.out_channels // self.sets
             self.slab_width = self.table.lanes * (1 if depthwise else self.table.vectors)
             vectors = ceil_div(self.set_width, self.table.lanes)
+            self.parts = 1
             if not depthwise:
-                self.halves = vectors > 1 and (
+                self.parts = min(self.kh, ceil_div(
+                    self.reduction() * self.slab_width * self.table.itemsize, l2_bytes() // 4))
+                self.halves = vectors > 1 and self.parts == 1 and (
                     2 * self.set_width <= (2 * vectors - 1) * self.table.lanes)
                 vectors -= 2 * self.halves
                 self.twos = vectors // 2
@@ -100,10 +106,8 @@ cdef class Filter:
         cdef size_t bias_bytes = self.sets * self.padded_width() * self.table.itemsize
         cdef size_t bytes = bias_bytes * self.reduction()
         self.nbytes = bytes
-        self.memory = fc_allocate(bytes)
-        self.bias = fc_allocate(bias_bytes)
-        if self.memory == NULL or self.bias == NULL:
-            raise MemoryError(f"cannot allocate {bytes} bytes for a packed filter")
+        self.memory = allocate(bytes)
+        self.bias = allocate(bias_bytes)
         memset(self.memory, 0, bytes)
         memset(self.bias, 0, bias_bytes)
         return 0
@@ -210,10 +214,10 @@ cdef struct Strip:
 # Where one slab of an item reads its filter and writes its outputs.
 cdef struct Slab:
     fc_tile tile                  # what its tiles have in common
-    const fc_tile_function *functions   # by pixels - 1
+    fc_tile_function *functions   # by pixels - 1
     ptrdiff_t x_offset            # of its first input channel
     const char *filter
-    ptrdiff_t filter_row
+    ptrdiff_t filter_row, first_row, last_row
     char *out
     ptrdiff_t out_row
     const char *residual
@@ -339,15 +343,16 @@ cdef class Plan:
         """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""
         cdef Sizes z = self.size
         cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef Array x = Array(NULL, 0, 0, self.channels * item, item)
         if self.pointwise:
             z = Sizes(1, 1, z.n * z.h * z.w, 1, z.n * z.h * z.w)
-        return self.cut(&z, num_threads, not self.readable_in_place(item), False).bytes
+        return self.cut(&z, num_threads, not self.readable_in_place(&x), False).bytes
 
     cdef int _run(self, Call *call, ptrdiff_t threads) except -1:
         cdef size_t size
         cdef char *memory
         cdef ptrdiff_t item = self.filter.table.itemsize, i
-        cdef bint in_place = self.readable_in_place(call.x.c)
+        cdef bint in_place = self.readable_in_place(&call.x)
         cdef bint staged = call.out.c != item
         call.size = self.size
         if self.pointwise:
@@ -376,12 +381,13 @@ cdef class Plan:
         for i in prange(call.block.items, schedule="dynamic", num_threads=<int>threads):
             self.run_item(call, i, memory + threadid() * call.block.bytes)
 
-    cdef bint readable_in_place(self, ptrdiff_t x_channel) noexcept nogil:
+    cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         """Whether tiles may read x itself where no padding is read.
 
+        Its channels must lie together, and a tile's pixels not all in the same set of L1.
         Depthwise tiles load whole vectors, and want a channel for each output.
         """
-        if x_channel != self.filter.table.itemsize:
+        if x.c != self.filter.table.itemsize or self.stride_w * x.w % L1_PERIOD == 0:
             return False
         return not self.filter.depthwise or (
             self.channels == self.filter.out_channels
@@ -423,7 +429,7 @@ cdef class Plan:
             multiplier = self.filter.out_channels // self.channels
             channels = min(chunk * self.filter.slab_width + 2 * (multiplier - 1),
                            self.filter.out_channels)
-        return v.count * h.count * channels * self.filter.table.itemsize
+        return v.count * h.count * pitch(channels * self.filter.table.itemsize)
 
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
@@ -434,7 +440,8 @@ cdef class Plan:
         cdef ptrdiff_t slab_bytes = (
             self.filter.reduction() * self.filter.slab_width * item)
         cdef ptrdiff_t l2 = l2_bytes()
-        cdef ptrdiff_t budget = max(l2 // 8, min(l2 // 2, l2 * 7 // 8 - slab_bytes))
+        cdef ptrdiff_t budget = max(
+            l2 // 8, min(l2 // 2, l2 * 7 // 8 - slab_bytes // self.filter.parts))
         # rows of narrow images are taken in pairs, so that a tile is full
         cdef ptrdiff_t unit = 2 if self.paired(z) else 1
         cdef bint in_columns = z.oh <= unit
@@ -442,6 +449,7 @@ cdef class Plan:
         cdef double total = self.cycles(z), cost, best_cost = -1
         cdef Blocking b, best
 
+        memset(&best, 0, sizeof(best))
         while cols > tile and self.input_bytes(min(unit, z.oh), cols, 1) > budget:
             cols = ceil_div(ceil_div(cols, 2), tile) * tile
         units = ceil_div(cols, tile) if in_columns else ceil_div(z.oh, unit)
@@ -509,7 +517,7 @@ cdef class Plan:
         cdef Item it
         cdef Slab slab
         cdef int count, i
-        cdef ptrdiff_t j, blocks = call.size.n * b.row_blocks * b.col_blocks
+        cdef ptrdiff_t j, part, parts, blocks = call.size.n * b.row_blocks * b.col_blocks
         cdef ptrdiff_t chunk = index // blocks, chunks = b.chunks // self.filter.sets
         index = index % blocks   # blocks one after another: the chunk stays in the cache
         it.n = index // (b.row_blocks * b.col_blocks)
@@ -523,15 +531,20 @@ cdef class Plan:
 
         count = self.find_strips(call, &it, strips, work + b.stage_bytes)
         for j in range(it.first_slab, it.last_slab):
-            self.find_slab(call, &it, j, &slab, work)
-            for i in range(count):
-                self.run_tiles(&call.size, &it, &strips[i], &slab)
+            parts = self.filter.parts if self.filter.width(j) > self.filter.table.lanes else 1
+            for part in range(parts):
+                self.find_slab(call, &it, j, part, parts, &slab, work)
+                for i in range(count):
+                    self.run_tiles(&call.size, &it, &strips[i], &slab)
             if b.stage_bytes:
                 self.unstage(call, &it, j, &slab)
 
-    cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, Slab *slab,
-                        char *stage) noexcept nogil:
-        """Point `slab` at its filter, bias, outputs and residual."""
+    cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
+                        ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil:
+        """Point `slab` at its filter, bias, outputs and residual, for one part of its rows."""
+        cdef bint finishes = part == parts - 1
+        cdef int form
+        cdef ptrdiff_t tiles = it.rows * ceil_div(it.cols, self.filter.table.pixels)
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
         cdef ptrdiff_t channel = self.filter.start(j)   # in its set
@@ -540,17 +553,28 @@ cdef class Plan:
         slab.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
         slab.tile.bias = self.filter.bias + packed
         slab.tile.last = width - (vectors - 1) * lanes
-        slab.tile.activation = &self.activation if self.activated else NULL
+        slab.first_row = part * self.filter.kh // parts
+        slab.last_row = (part + 1) * self.filter.kh // parts
+        slab.tile.resume = part > 0
+        # fetch the filter that comes next, spread over the tiles, unless L2 holds all of it
+        slab.tile.next = slab.filter + slab.last_row * slab.filter_row
+        slab.tile.next_step = 0
+        if self.filter.slabs * self.filter.kh * slab.filter_row > l2_bytes() // 2:
+            slab.tile.next_step = ceil_div(vectors * lanes * item, tiles)
+        slab.tile.activation = &self.activation if self.activated and finishes else NULL
         if self.filter.depthwise:
-            slab.functions = self.filter.table.depthwise
+            slab.functions = <fc_tile_function *>self.filter.table.depthwise
             slab.x_offset = channel * item
         else:
-            slab.functions = self.filter.table.dense[FC_TWO if vectors == 2 else FC_ONE]
+            form = FC_TWO if vectors == 2 else FC_ONE
             if self.filter.halves and j == self.filter.slabs - 1:
-                slab.functions = self.filter.table.dense[FC_ONE_AND_HALF]
+                form = FC_ONE_AND_HALF
+            slab.functions = <fc_tile_function *>self.filter.table.dense[form]
             slab.x_offset = 0
         channel += it.set * self.filter.set_width
-        slab.residual = at(&call.residual, it.n, it.row, it.col, channel)
+        slab.residual = NULL
+        if finishes:
+            slab.residual = at(&call.residual, it.n, it.row, it.col, channel)
         slab.residual_row, slab.tile.residual_pixel = call.residual.h, call.residual.w
         if call.block.stage_bytes:
             slab.out = stage
@@ -582,7 +606,7 @@ cdef class Plan:
         cdef ptrdiff_t top = it.row * self.stride_h - self.top
         cdef ptrdiff_t bottom = (
             top + (it.rows - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h)
-        cdef bint inside = self.readable_in_place(call.x.c) and (
+        cdef bint inside = self.readable_in_place(&call.x) and (
             (top >= 0 and bottom < z.h) or (self.skips_padding and not self.paired(z)))
         # output columns whose whole receptive field is in the image
         cdef ptrdiff_t first = first_inside(self.left, self.stride_w)
@@ -646,10 +670,10 @@ cdef class Plan:
         else:
             channels = self.filter.depth
             channel = it.set * channels
-        self.copy_input(call, work, copy, it.n, it.row * self.stride_h - self.top, &v,
+        pixel = pitch(channels * multiplier * item)
+        self.copy_input(call, work, copy, pixel, it.n, it.row * self.stride_h - self.top, &v,
                         (it.col + t.col) * self.stride_w - self.left, &h,
                         channel, channels, multiplier)
-        pixel = channels * multiplier * item
         row = h.count * pixel
         t.x = copy - begin * item
         t.x_row, t.x_pixel = v.per_output * row, h.per_output * pixel
@@ -664,13 +688,12 @@ cdef class Plan:
             t.run *= t.taps
             t.taps = 1
 
-    cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t n,
-                         ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
+    cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
+                         ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
                          ptrdiff_t channel, ptrdiff_t channels,
                          ptrdiff_t multiplier) noexcept nogil:
         """Copy inputs to dst, padding filled in: [rows][cols][channels][multiplier]."""
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef ptrdiff_t pixel = channels * multiplier * item
         cdef ptrdiff_t *segments = <ptrdiff_t *>work   # (from column, column, length) each
         cdef const char *pad = <const char *>&self.pad32 if item == 4 else <const char *>&self.pad64
         cdef const char *src
@@ -722,12 +745,12 @@ cdef class Plan:
         tile.taps, tile.run = strip.taps, strip.run
         while y < it.rows:
             step = min(step, it.rows - y)
-            low, high = 0, self.filter.kh
+            low, high = slab.first_row, slab.last_row
             if self.skips_padding:   # filter rows that lie in the padding for all rows of a tile
                 row = (it.row + y) * self.stride_h - self.top
-                low = min(high, first_inside(-row - (step - 1) * self.stride_h, self.dilation_h))
+                low = max(low, first_inside(-row - (step - 1) * self.stride_h, self.dilation_h))
                 high = max(low, min(high, first_inside(z.h - row, self.dilation_h)))
-            tile.rows = high - low
+            tile.rows = high - low   # with none, a tile is its bias, or stays as it is
             tile.filter = slab.filter + low * slab.filter_row
             x = strip.x + slab.x_offset + y * strip.x_row + low * strip.tap_row
             out = slab.out + y * slab.out_row + strip.col * tile.out_pixel
@@ -741,16 +764,18 @@ cdef class Plan:
                 tile.residual[0] = residual
                 tile.residual[1] = residual + slab.residual_row
                 slab.functions[2 * strip.cols - 1](tile)
+                tile.next += tile.next_step * tile.rows * tile.taps * tile.run
             else:   # sizes as equal as can be: first those with a pixel more
                 if larger:
                     self.run_row(tile, slab.functions, larger, size + 1, x, out, residual)
                 row = larger * (size + 1)
+                if residual != NULL:
+                    residual += row * tile.residual_pixel
                 self.run_row(tile, slab.functions, tiles - larger, size, x + row * tile.x_pixel,
-                             out + row * tile.out_pixel,
-                             NULL if residual == NULL else residual + row * tile.residual_pixel)
+                             out + row * tile.out_pixel, residual)
             y += step
 
-    cdef void run_row(self, fc_tile *tile, const fc_tile_function *functions, ptrdiff_t count,
+    cdef void run_row(self, fc_tile *tile, fc_tile_function *functions, ptrdiff_t count,
                       ptrdiff_t pixels, char *x, char *out, const char *residual) noexcept nogil:
         """Tiles of one size side by side."""
         cdef ptrdiff_t half = (pixels + 1) // 2
@@ -762,3 +787,4 @@ cdef class Plan:
             tile.residual[0] = residual
             tile.residual[1] = residual + half * tile.residual_pixel
         functions[pixels - 1](tile)
+        tile.next += count * tile.next_step * tile.rows * tile.taps * tile.run

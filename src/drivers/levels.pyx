@@ -12,7 +12,7 @@ cdef extern from "levels.h":
     int FC_OPENMP
     const char *FC_COMPILER
     ptrdiff_t fc_l2_bytes()
-    char *fc_allocate(size_t bytes) nogil
+    char *fc_allocate(size_t bytes)
 
 
 cdef fc_level levels[3]
@@ -61,6 +61,13 @@ cdef ptrdiff_t l2_bytes() noexcept nogil:
     return l2
 
 
+cdef char *allocate(size_t bytes) except NULL:
+    cdef char *memory = fc_allocate(bytes)
+    if memory == NULL:
+        raise MemoryError(f"cannot allocate {bytes} bytes")
+    return memory
+
+
 # Workspaces that no call is using. The GIL guards the list, so calls take one before they
 # release it and give it back after; as many are kept as calls have run at once, at most four.
 cdef enum:
@@ -85,9 +92,7 @@ cdef char *take_workspace(size_t bytes, size_t *size) except NULL:
     if kept_count:  # too small for this call: grow it rather than keep both
         kept_count -= 1
         free(kept[kept_count])
-    memory = fc_allocate(bytes)
-    if memory == NULL:
-        raise MemoryError(f"cannot allocate a workspace of {bytes} bytes")
+    memory = allocate(bytes)
     size[0] = bytes
     return memory
 

@@ -26,7 +26,10 @@ typedef struct {
     ptrdiff_t x_pixel, x_row, x_tap; /* from pixel to pixel, filter row to row, tap to tap */
     ptrdiff_t rows, taps, run;       /* the reduction: rows x taps x run contiguous elements */
     const char *filter;              /* packed [rows][taps][run][vectors][lanes], aligned */
+    const char *next;                /* what is fetched into L2 meanwhile, */
+    ptrdiff_t next_step;             /* so many bytes on at each step of the reduction */
     const char *bias;                /* [vectors][lanes], aligned; half vectors stand twice */
+    ptrdiff_t resume; /* whether to go on from what is in out, not from bias: two vectors only */
     const char *residual[2];         /* NULL: none */
     ptrdiff_t residual_pixel;
     char *out[2];

@@ -50,17 +50,27 @@ static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t
     const int first = (pixels + 1) / 2;
     const ptrdiff_t x_pixel = t->x_pixel, out_pixel = t->out_pixel, run = t->run;
     const ptrdiff_t second = t->x[1] - t->x[0], last = t->last;
-    const char *start = t->x[0];
+    const char *start = t->x[0], *next = t->next;
     const char *residual[2] = {t->residual[0], t->residual[1]};
     char *out[2] = {t->out[0], t->out[1]};
 
     for (ptrdiff_t n = 0; n < t->count; n++) {
         FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
+        if (vectors == 2 && !halves && t->resume) {
 FC_UNROLL
-        for (int i = 0; i < pixels; i++)
+            for (int i = 0; i < pixels; i++) {
+                const char *p = FC_AT(out, i, out_pixel);
+                acc[i][0] = FC_NAME(load)(p);
+                p += FC_BYTES;
+                acc[i][1] = last == FC_LANES ? FC_NAME(load)(p) : FC_NAME(load_part)(p, last);
+            }
+        } else {
 FC_UNROLL
-            for (int j = 0; j < vectors; j++)
-                acc[i][j] = *(const FC_VECTOR *)(t->bias + j * FC_BYTES);
+            for (int i = 0; i < pixels; i++)
+FC_UNROLL
+                for (int j = 0; j < vectors; j++)
+                    acc[i][j] = *(const FC_VECTOR *)(t->bias + j * FC_BYTES);
+        }
 
         const char *w = t->filter;
         for (ptrdiff_t r = 0; r < t->rows; r++) {
@@ -76,6 +86,8 @@ FC_UNROLL
                         if (j * FC_BYTES % 64 == 0)
                             __builtin_prefetch(w + (FC_AHEAD * vectors + j) * FC_BYTES);
                     }
+                    __builtin_prefetch(next, 0, 2);
+                    next += t->next_step;
                     before = f[0]; /* the pixel before; there is none before the first */
 FC_UNROLL
                     for (int i = 0; i < pixels; i++) {
