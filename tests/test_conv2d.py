@@ -73,6 +73,8 @@ EDGES = [
     direct((9, 16), 512, 77, (3, 3), padding=1, **ALL),
     direct((4, 9), 1024, 20, (3, 2), padding=(3, 1), dilation=2, **ALL),
     direct((3, 30), 1024, 40, (1, 1), out_layout="channels first", **ALL),
+    depthwise((9, 30), 513, (3, 3), padding=1, multiplier=2),
+    depthwise((3, 9), 1025, (2, 2), padding=1, multiplier=3),
     direct((8, 9), 400, 35, (5, 1), padding=(9, 0), stride=2, out_layout="channels first", **ALL),
     # read in place and copied: no padding, padding on one side, strided pixels or channels
     direct((12, 40), 64, 48, (3, 3)),

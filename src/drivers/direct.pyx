@@ -23,12 +23,16 @@ cdef enum:
     STREAM_BYTES = 16       # bytes of filter or input streamed from L3 per cycle
     ITEM_CYCLES = 400       # starting an item
     THREAD_CYCLES = 30000   # the least work that a further thread is worth
+
+
+cdef enum:
+    L1_LINE = 64
     L1_PERIOD = 4096        # bytes after which addresses fall into the same set of L1
 
 
 cdef inline ptrdiff_t pitch(ptrdiff_t bytes) noexcept nogil:
     """Bytes from pixel to pixel in a copy whose pixels have this many bytes."""
-    return bytes + 64 if bytes % L1_PERIOD == 0 else bytes
+    return bytes + L1_LINE if bytes % L1_PERIOD == 0 else bytes
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
@@ -421,15 +425,18 @@ cdef class Plan:
         return self.top > 0 or self.left > 0 or bottom >= z.h or right >= z.w
 
     cdef ptrdiff_t input_bytes(self, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t chunk) noexcept nogil:
-        """Bytes of the inputs that a block reads, as its copy lays them out."""
+        """The most bytes that a copy of the inputs of such a block can have."""
         cdef Axis v = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w)
-        cdef ptrdiff_t channels = self.filter.depth, multiplier
+        cdef ptrdiff_t channels = self.filter.depth, multiplier, pixel
         if self.filter.depthwise:  # whole input channels, each repeated for its outputs
             multiplier = self.filter.out_channels // self.channels
             channels = min(chunk * self.filter.slab_width + 2 * (multiplier - 1),
                            self.filter.out_channels)
-        return v.count * h.count * pitch(channels * self.filter.table.itemsize)
+        pixel = channels * self.filter.table.itemsize
+        if pixel >= L1_PERIOD:
+            pixel += L1_LINE   # what `pitch` may add; a smaller copy may have the larger pitch
+        return v.count * h.count * pixel
 
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
