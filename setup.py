@@ -32,6 +32,7 @@ class BuildExt(build_ext):
     """Probes the compiler, then compiles the micro-kernels of each level that it can."""
 
     def build_extensions(self) -> None:
+        self.force = True  # flags may have changed, which file times do not show
         openmp = self.openmp_flags()
         levels = [name for name in LEVELS if self.can_compile_level(name)]
         objects = [self.compile_level(name) for name in levels]

@@ -41,8 +41,8 @@ def _from_dlpack(value: Any, name: str) -> NDArray[Any]:
             return np.from_dlpack(value)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         raise TypeError(
-            f"{name} must be readable through DLPack, so a tensor that requires grad must be "
-            f"detached; got {type(value).__name__}: {error}"
+            f"{name} must be readable through DLPack (a tensor that requires grad is not, "
+            f"until it is detached); got {type(value).__name__}: {error}"
         ) from error
     raise TypeError(
         f"{name} must be in CPU memory, so copy it there first; "
@@ -56,7 +56,7 @@ def take(
     dtype: np.dtype[Any] | None = None,
     shape: tuple[int, ...] | None = None,
 ) -> FloatArray:
-    """`value` as an aligned, native-endian ndarray, copied only if it was not that.
+    """`value` as an ndarray of its memory, not copied: `usable` makes it aligned and native.
 
     Parameters
     ----------
@@ -100,13 +100,19 @@ def take(
         )
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}; got {name}.shape={array.shape}")
-    if not (array.flags.aligned and array.dtype.isnative):
-        array = array.astype(native)
     return array
+
+
+def usable(array: FloatArray) -> FloatArray:
+    """`array`, or a copy of it if it is unaligned or byte-swapped."""
+    if array.flags.aligned and array.dtype.isnative:
+        return array
+    return array.astype(array.dtype.type)
 
 
 def frozen(array: FloatArray) -> FloatArray:
     """A copy that nobody can make writeable: its memory belongs to a bytes object."""
+    array = usable(array)
     return np.frombuffer(array.tobytes(), array.dtype).reshape(array.shape)
 
 
@@ -144,7 +150,7 @@ def destination(
     dtype: np.dtype[Any],
     inputs: Iterable[tuple[str, NDArray[Any] | None]],
 ) -> FloatArray:
-    """`out` if it can take a result beside the named `inputs`, or a new array if it is None.
+    """The memory of `out`, if it can take a result beside the named `inputs`; new if it is None.
 
     Raises
     ------
@@ -174,4 +180,4 @@ def destination(
     for name, array in inputs:
         if array is not None and _share_memory(out, array):
             raise ValueError(f"out must not share memory with {name}")
-    return out
+    return np.asarray(out)

@@ -62,7 +62,7 @@ def cpu(device: Device | None) -> DeviceRef:
     """
     if isinstance(device, DeviceRef) and device.is_cpu():
         return device
-    if device is None or device == "cpu":
+    if device is None or (isinstance(device, str) and device == "cpu"):
         return DeviceRef.CPU()
     error = ValueError if isinstance(device, DeviceRef | str) else TypeError
     raise error(

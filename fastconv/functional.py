@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import planning
-from .arrays import ArrayLike, FloatArray, take
+from .arrays import ArrayLike, FloatArray, take, usable
 from .levels import running
 from .problem import Activation, ConvProblem, ConvSpec, Padding, PadMode, Sizes, nhwc
 
@@ -31,25 +31,26 @@ def _conv(
             f"weight must have shape ({kernel}, in_channels / groups, out_channels); "
             f"got weight.shape={w.shape}"
         )
-    image = take(x, "x", w.dtype)
+    dtype = np.dtype(w.dtype.type)
+    image = take(x, "x", dtype)
     spec = ConvSpec.build(
         dims,
         kernel_size=w.shape[:2] if dims == 2 else w.shape[0],
         in_channels=nhwc(image.shape, dims, channels_first=False)[-1],
         out_channels=w.shape[-1],
-        dtype=w.dtype,
+        dtype=dtype,
         **parameters,
     )
     w = take(w, "weight", spec.dtype, spec.weight_shape)
-    b = None
-    if bias is not None:
-        b = np.ascontiguousarray(take(bias, "bias", spec.dtype, (spec.out_channels,)))
+    b = None if bias is None else take(bias, "bias", spec.dtype, (spec.out_channels,))
     problem = ConvProblem.build(spec, image.shape)
     level = running()
     chosen = planning.choose(problem, algorithm, level)
 
     def prepare() -> planning.Call:
-        return planning.Call(problem, chosen.bind(problem, chosen.pack(spec, w, b, level)))
+        packed_bias = None if b is None else np.ascontiguousarray(usable(b))
+        packed = chosen.pack(spec, usable(w), packed_bias, level)
+        return planning.Call(problem, chosen.bind(problem, packed))
 
     constants = (("weight", w), ("bias", b))
     return planning.execute(problem, image, residual, out, num_threads, constants, prepare)

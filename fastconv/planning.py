@@ -13,7 +13,7 @@ import numpy as np
 from . import threads
 from ._native.direct import Filter, Plan
 from ._native.levels import tile
-from .arrays import ArrayLike, FloatArray, destination, take
+from .arrays import ArrayLike, FloatArray, destination, take, usable
 from .problem import ConvProblem, ConvSpec
 
 
@@ -30,11 +30,11 @@ class Call:
         """Convolve checked arrays in the caller's layout."""
         view = self.problem.view
         if residual is not None:
-            residual = view(residual)
+            residual = view(usable(residual))
             if residual.strides[-1] != residual.itemsize:  # native code loads whole vectors of it
                 residual = np.ascontiguousarray(residual)
         number = threads.count(num_threads, self.plan.worthwhile_threads)
-        self.plan.run(view(x), view(out), residual, number)
+        self.plan.run(view(usable(x)), view(out), residual, number)
 
 
 class Direct:
@@ -42,6 +42,7 @@ class Direct:
 
     name = "direct"
     supported = "every convolution"
+    depthwise = False
 
     def supports(self, spec: ConvSpec) -> bool:
         """Whether this algorithm can run `spec`."""
@@ -60,7 +61,7 @@ class Direct:
         self, spec: ConvSpec, weight: FloatArray, bias: FloatArray | None, level: str
     ) -> Filter:
         """The filter, given in the caller's layout, as this algorithm wants it."""
-        return Filter(spec.weight_view(weight), bias, spec.groups, False, level)
+        return Filter(spec.weight_view(weight), bias, spec.groups, self.depthwise, level)
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Plan:
         """A plan that runs `problem` with a filter that `pack` made."""
@@ -84,6 +85,7 @@ class Depthwise(Direct):
 
     name = "depthwise"
     supported = "one input channel per group"
+    depthwise = True
 
     def supports(self, spec: ConvSpec) -> bool:
         """Whether each group has one input channel."""
@@ -97,12 +99,6 @@ class Depthwise(Direct):
         kh, kw = spec.kernel
         return float(n * oh * ow * -(-out_channels // lanes) * kh * kw)
 
-    def pack(
-        self, spec: ConvSpec, weight: FloatArray, bias: FloatArray | None, level: str
-    ) -> Filter:
-        """The filter, given in the caller's layout, as this algorithm wants it."""
-        return Filter(spec.weight_view(weight), bias, spec.groups, True, level)
-
 
 ALGORITHMS: tuple[Direct, ...] = (Depthwise(), Direct())
 
@@ -115,7 +111,7 @@ def candidates(spec: ConvSpec, algorithm: str) -> list[Direct]:
     ValueError
         If there is none of that name, or it does not support `spec`.
     """
-    named = [a for a in ALGORITHMS if algorithm in ("auto", a.name)]
+    named = [a for a in ALGORITHMS if isinstance(algorithm, str) and algorithm in ("auto", a.name)]
     if not named:
         names = ", ".join(repr(a.name) for a in ALGORITHMS)
         raise ValueError(f"algorithm must be 'auto', {names}; got algorithm={algorithm!r}")
@@ -151,7 +147,7 @@ def execute(
         residual = take(residual, "residual", spec.dtype, problem.result_shape)
     inputs = (("x", x), ("residual", residual), *constants)
     result = destination(out, problem.result_shape, spec.dtype, inputs)
-    threads.count(num_threads, 1)
+    threads.check(num_threads)
     if result.size:
         prepare().run(x, result, residual, num_threads)
-    return result
+    return result if out is None else out

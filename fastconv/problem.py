@@ -23,7 +23,7 @@ Activation = Literal["relu", "relu6", "leaky_relu"] | tuple[Literal["leaky_relu"
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 _MOST = 2**31 - 1  # of any integer parameter: native code adds and multiplies two of them
-_MOST_BYTES = 2**62  # of any array
+_MOST_BYTES = 2**57  # of any array: whole vectors and padding stay within 64 bits
 _ACTIVATIONS = {  # slope below zero, upper limit
     "relu": (0.0, math.inf),
     "relu6": (0.0, 6.0),
@@ -31,16 +31,16 @@ _ACTIVATIONS = {  # slope below zero, upper limit
 }
 
 
-def integer(value: Any, name: str, least: int) -> int:
-    """`value` as an int of at least `least`; bool and float are no ints, NumPy's integers are."""
+def integer(value: Any, name: str, least: int, most: int = _MOST) -> int:
+    """`value` as an int within bounds; bool and float are no ints, NumPy's integers are."""
     try:
         if isinstance(value, bool | np.bool):
             raise TypeError
         number = operator.index(value)
     except TypeError:
         raise TypeError(f"{name} must be an int; got {name}={value!r}") from None
-    if not least <= number <= _MOST:
-        bound = f"at least {least}" if number < least else f"at most {_MOST}"
+    if not least <= number <= most:
+        bound = f"at least {least}" if number < least else f"at most {most}"
         raise ValueError(f"{name} must be {bound}; got {name}={number}")
     return number
 
@@ -137,7 +137,7 @@ def _padding(
 
 def _check_bytes(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     if math.prod(max(size, 1) for size in shape) * dtype.itemsize > _MOST_BYTES:
-        raise ValueError(f"{name} must have at most 2**62 bytes; got shape {shape} of {dtype}")
+        raise ValueError(f"{name} must have at most 2**57 bytes; got shape {shape} of {dtype}")
 
 
 def nhwc(shape: tuple[int, ...], dims: int, channels_first: bool) -> tuple[int, int, int, int]:
@@ -230,7 +230,7 @@ class ConvSpec:
                     f"got {name}={number}, {groups_name}={groups}"
                 )
         dtype = _dtype(dtype)
-        if pad_mode not in get_args(PadMode):
+        if not isinstance(pad_mode, str) or pad_mode not in get_args(PadMode):
             modes = ", ".join(map(repr, get_args(PadMode)))
             raise ValueError(f"pad_mode must be one of {modes}; got pad_mode={pad_mode!r}")
         pad_value = _real(pad_value, "pad_value", dtype)
@@ -248,7 +248,7 @@ class ConvSpec:
             padding=_padding(padding, dims, kernel, stride, dilation),
             dilation=dilation,
             groups=groups,
-            pad_mode=pad_mode,
+            pad_mode=pad_mode,  # type: ignore[arg-type]  # one of them, as was checked
             pad_value=pad_value,
             activation=_activation(activation, dtype),
             channels_first=channels_first,

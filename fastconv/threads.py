@@ -45,6 +45,8 @@ def _limits(root: Path = Path("/")) -> list[tuple[int, str]]:
     return limits
 
 
+MOST = 1024  # threads of one call: OpenMP ends the process when it cannot start one
+
 _LIMITS = _limits()
 _CEILING = min(number for number, _ in _LIMITS)
 _in_child = False
@@ -59,13 +61,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_mark_child)
 
 
+def check(requested: int | None) -> None:
+    """Refuse a `num_threads` that is not None or an int from 1 to `MOST`."""
+    if requested is not None:
+        integer(requested, "num_threads", 1, MOST)
+
+
 def count(requested: int | None, worthwhile: int) -> int:
     """The number of threads of one call.
 
     Parameters
     ----------
     requested : int or None
-        What the caller asked for, used as it is; None for the default, at most `worthwhile`.
+        What the caller asked for, checked, used as it is; None for the default, at most
+        `worthwhile`.
     worthwhile : int
         The plan's estimate of how many can gain.
 
@@ -75,11 +84,11 @@ def count(requested: int | None, worthwhile: int) -> int:
         Always 1 in a forked child: GNU OpenMP's threads do not survive a fork, and a parallel
         region would wait for them for ever.
     """
-    if requested is not None:
-        worthwhile = integer(requested, "num_threads", 1)
-    if _in_child or worthwhile == 1:
+    if _in_child:
         return 1
-    return min(worthwhile, _CEILING, max_threads()) if requested is None else worthwhile
+    if requested is not None:
+        return requested
+    return 1 if worthwhile == 1 else min(worthwhile, _CEILING, max_threads())
 
 
 def explain() -> tuple[int, str]:
@@ -88,5 +97,5 @@ def explain() -> tuple[int, str]:
         return 1, "built without OpenMP: serial"
     if _in_child:
         return 1, "a forked child, where OpenMP's threads are gone"
-    openmps = (max_threads(), "OpenMP's maximum (OMP_NUM_THREADS, threadpoolctl)")
+    openmps = (max_threads(), "OpenMP's maximum (OMP_NUM_THREADS, threadpoolctl, CPU affinity)")
     return min([openmps, *_LIMITS], key=lambda limit: limit[0])

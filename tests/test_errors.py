@@ -155,6 +155,8 @@ PARAMETERS = [
     ("activation", ("leaky_relu", -np.inf), V, r"slope must be finite.*; got slope=-inf"),
     ("activation", ("leaky_relu", np.nan), V, r"slope must be finite.*; got slope=nan"),
     ("algorithm", "fft", V, r"algorithm must be 'auto', .*; got algorithm='fft'"),
+    ("pad_mode", np.array(["edge", "wrap"]), V, r"pad_mode must be one of"),
+    ("algorithm", np.array(["auto", "direct"]), V, r"algorithm must be 'auto', "),
     ("algorithm", None, V, r"algorithm must be 'auto', .*; got algorithm=None"),
     (
         "algorithm",
@@ -186,7 +188,7 @@ ONLY_2D = [
     ("padding", (1, 1, 1), V, r"padding must be an int or 2 or 4 ints; got padding="),
     ("padding", (), V, r"padding must be an int or 2 or 4 ints; got padding=\(\)"),
     ("padding", "causal", V, r"padding must be ints or 'same' or 'valid'; got padding='c"),
-    ("padding", 2**31 - 1, V, r"the output must have at most 2\*\*62 bytes; got shape"),
+    ("padding", 2**31 - 1, V, r"the output must have at most 2\*\*57 bytes; got shape"),
     ("padding", 2**31, V, r"padding must be at most 2147483647; got padding=2147483648"),
 ]
 ONLY_1D = [
@@ -242,6 +244,35 @@ def refuses(dims, name, value, error, message):
 
 
 @pytest.mark.parametrize("operand", ["x", "weight", "bias", "residual"])
+def test_out_must_not_share_memory_with_an_input_that_is_copied(operand):
+    shape = (1, 8, 8, 8)
+    arguments = {
+        "x": zeros(*shape),
+        "weight": zeros(1, 1, 8, 8),
+        "bias": zeros(8),
+        "residual": zeros(*shape),
+    }
+    out = np.full(shape, CANARY, np.float32)
+    given = arguments[operand]
+    arguments[operand] = out.reshape(-1)[: given.size].reshape(given.shape).view(">f4")
+    with pytest.raises(ValueError, match=f"^out must not share memory with {operand}"):
+        fastconv.conv2d(**arguments, out=out)
+    if operand in ("x", "residual"):  # a layer's own arrays cannot be written to
+        layer = fastconv.Conv2d(1, 8, 8)
+        inputs = {"x": zeros(*shape), operand: arguments[operand]}
+        with pytest.raises(ValueError, match=f"^out must not share memory with {operand}"):
+            layer(**inputs, out=out)
+    assert (out == CANARY).all()
+
+
+def test_sizes_that_overflow_when_packed():
+    x = np.broadcast_to(np.float32(1), (1, 2**29, 2**29))
+    weight = np.broadcast_to(np.float32(1), (2**29, 2**29, 1))
+    with pytest.raises(ValueError, match=r"^the filter must have at most 2\*\*57 bytes; got shape"):
+        fastconv.conv1d(x, weight)
+
+
+@pytest.mark.parametrize("operand", ["x", "weight", "bias", "residual"])
 def test_out_must_not_share_memory_with_an_input(operand):
     shape = (1, 8, 8, 8)
     arguments = {
@@ -287,11 +318,11 @@ def test_nothing_to_pad_from(mode):
 def test_sizes_whose_product_overflows():
     sizes = (2**20, 2**20, 2**20 + 1, 1)
     with pytest.raises(
-        ValueError, match=r"^x must have at most 2\*\*62 bytes; got shape \(1048576, "
+        ValueError, match=r"^x must have at most 2\*\*57 bytes; got shape \(1048576, "
     ):
         fastconv.conv2d(np.broadcast_to(np.float32(0), sizes), zeros(1, 1, 1, 1))
     layer = fastconv.Conv2d(1, 1, 1)
-    with pytest.raises(ValueError, match=r"^x must have at most 2\*\*62 bytes"):
+    with pytest.raises(ValueError, match=r"^x must have at most 2\*\*57 bytes"):
         layer(np.broadcast_to(np.float32(0), sizes))
 
 
@@ -393,7 +424,7 @@ def test_kernel_sizes_of_conv2d(kernel_size):
 
 def test_filters_too_large_to_exist():
     with pytest.raises(
-        V, match=r"^the filter must have at most 2\*\*62 bytes; got shape \(1048576,"
+        V, match=r"^the filter must have at most 2\*\*57 bytes; got shape \(1048576,"
     ):
         fastconv.Conv2d(2**20, 2**20, 2**20)
 
@@ -418,6 +449,7 @@ INPUTS = [
     ("residual", zeros(1, 8, 8, 8), V, r"residual must have shape \(1, 6, 6, 8\); got"),
     ("num_threads", 0, V, r"num_threads must be at least 1; got num_threads=0"),
     ("num_threads", True, T, r"num_threads must be an int; got num_threads=True"),
+    ("num_threads", 40_000, V, r"num_threads must be at most 1024; got num_threads=40000"),
     *OUTS,
 ]
 

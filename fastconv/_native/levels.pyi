@@ -11,7 +11,7 @@ def openmp() -> int:
     """The ``_OPENMP`` date of the build, 0 if it is serial."""
 
 def max_threads() -> int:
-    """``omp_get_max_threads()``, 1 in a serial build."""
+    """OpenMP's maximum, at most the CPUs of the affinity mask as it is now; 1 when serial."""
 
 def compiler() -> str:
     """The compiler that built this package, with its version."""

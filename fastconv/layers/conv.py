@@ -170,12 +170,12 @@ class _Conv:
         """
         weights = self._weights
         dtype = self._spec.dtype
-        if not (type(x) is np.ndarray and x.dtype == dtype and x.flags.aligned):
+        if not (type(x) is np.ndarray and x.dtype == dtype):
             x = take(x, "x", dtype)
         call = weights.known(x.shape)
-        if call is not None and residual is None and out is None:
+        if call is not None and residual is None and out is None and num_threads is None:
             result = empty(call.problem.result_shape, dtype)
-            call.run(x, result, None, num_threads)
+            call.run(x, result, None, None)
             return result
         problem = ConvProblem.build(self._spec, x.shape) if call is None else call.problem
         return planning.execute(

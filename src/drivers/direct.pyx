@@ -3,7 +3,7 @@
 A call is cut into items: a block of output pixels x a chunk of slabs. A slab is the output
 channels of one register tile (dense: of one group). An item reads its input in place where the
 receptive field lies inside the image, else from a padded copy made once for the whole chunk.
-No reduction is ever split, so the result does not depend on the cut.
+No reduction is split between items, so the result does not depend on the cut.
 """
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
 from cython.parallel cimport parallel, prange, threadid
@@ -23,6 +23,8 @@ cdef enum:
     STREAM_BYTES = 16       # bytes of filter or input streamed from L3 per cycle
     ITEM_CYCLES = 400       # starting an item
     THREAD_CYCLES = 30000   # the least work that a further thread is worth
+    MOST_ITEMS = 16         # for a thread; more are not considered
+    TAIL_PERCENT = 3        # of an item: makes small ones win where nothing else decides
 
 
 cdef enum:
@@ -44,7 +46,8 @@ cdef class Filter:
 
     The slabs of a group: as many of two vectors as there are, then one of one vector if that
     is left over. Where half a vector is enough for the last channels, the last slab is one of
-    one and a half vectors, whose half stands twice. Lanes without an output channel are zero.
+    one and a half vectors, whose half stands twice, unless wide slabs are worked through in
+    parts. Lanes without an output channel are zero.
     The depthwise form is one group of slabs one vector wide, with in = 1.
     """
     cdef readonly str level
@@ -186,7 +189,7 @@ cdef struct Blocking:
     ptrdiff_t rows, cols, chunk
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
-    ptrdiff_t input_bytes, index_bytes, stage_bytes, bytes   # workspace of a thread
+    ptrdiff_t index_bytes, stage_bytes, bytes   # workspace of a thread, its first parts
 
 
 # The sizes of a call: the problem's, or those of the problem seen as one long row.
@@ -276,7 +279,6 @@ cdef class Plan:
     cdef fc_activation activation
     cdef int64_t *row_map
     cdef int64_t *col_map
-    cdef object maps
     cdef Py_buffer row_view, col_view
     # the cut last used: most calls repeat it
     cdef Blocking last_block
@@ -303,7 +305,6 @@ cdef class Plan:
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
-        self.maps = (row_map, col_map)
         if row_map is not None:
             PyObject_GetBuffer(row_map, &self.row_view, PyBUF_STRIDES)
             self.row_map = <int64_t *>self.row_view.buf
@@ -484,17 +485,17 @@ cdef class Plan:
                 cost = self.time_of(z, &b, threads, slab_bytes, total, copies)
                 if best_cost < 0 or cost < best_cost:
                     best, best_cost = b, cost
-                if b.items > 16 * threads:
+                if b.items > MOST_ITEMS * threads:
                     break
-            if z.n * b.row_blocks * b.col_blocks > 16 * threads:
+            if z.n * b.row_blocks * b.col_blocks > MOST_ITEMS * threads:
                 break
         best.stage_bytes = best.rows * best.cols * self.filter.slab_width * item if staged else 0
         best.index_bytes = 3 * sizeof(ptrdiff_t) * axis_of(
             best.cols, self.filter.kw, self.stride_w, self.dilation_w).count if copies else 0
-        best.input_bytes = (
-            self.input_bytes(best.rows, best.cols, best.chunk) + 64 if copies else 0)
-        best.bytes = 64 + ceil_div(
-            best.stage_bytes + best.index_bytes + best.input_bytes, 64) * 64
+        least = self.input_bytes(best.rows, best.cols, best.chunk) if copies else 0
+        # vectors may be loaded, though not used, a line beyond the end
+        best.bytes = ceil_div(best.stage_bytes + best.index_bytes + least, L1_LINE) * L1_LINE
+        best.bytes += L1_LINE
         return best
 
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
@@ -507,15 +508,17 @@ cdef class Plan:
                             / (z.n * z.oh * z.ow * self.filter.slabs * self.filter.sets))
         cdef double one = ITEM_CYCLES + total * part   # of the largest item
         cdef double once = 0
-        if copies and 2 * b.cols > 3 * sides:   # only the sides are copied
-            one += read * sides / b.cols * (1. / COPY_BYTES - 1. / STREAM_BYTES)
-        one += read / (COPY_BYTES if copies and 2 * b.cols <= 3 * sides else STREAM_BYTES)
+        cdef double copied = 0   # share of the input
+        if copies:   # of a block wider than three tiles only its sides
+            copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
+        one += read * (copied / COPY_BYTES + (1 - copied) / STREAM_BYTES)
         if b.chunk * slab_bytes > l2_bytes() // 2:
             one += chunk_read   # leaves L2 before the next block comes
         else:
             once = chunk_read * ceil_div(b.chunks, threads)
-        # small items are better where nothing else decides: threads finish together
-        return (ceil_div(b.items, threads) + (0.03 if threads > 1 else 0)) * one + once
+        if threads > 1:
+            once += one * TAIL_PERCENT / 100
+        return ceil_div(b.items, threads) * one + once
 
     cdef void run_item(self, const Call *call, ptrdiff_t index, char *work) noexcept nogil:
         """Compute one block of output pixels for one chunk of slabs."""

@@ -12,7 +12,12 @@
 #ifdef _OPENMP
 #include <omp.h>
 #define FC_OPENMP _OPENMP
-static int fc_max_threads(void) { return omp_get_max_threads(); }
+/* Follows OMP_NUM_THREADS, threadpoolctl, and the CPU affinity as it is now. */
+static int fc_max_threads(void)
+{
+    const int most = omp_get_max_threads(), cpus = omp_get_num_procs();
+    return most < cpus ? most : cpus;
+}
 #else
 #define FC_OPENMP 0
 static int fc_max_threads(void) { return 1; }

@@ -72,6 +72,7 @@ cdef char *allocate(size_t bytes) except NULL:
 # release it and give it back after; as many are kept as calls have run at once, at most four.
 cdef enum:
     KEPT = 4
+    KEPT_BYTES = 1 << 28   # of one; a larger one is not kept
 cdef char *kept[KEPT]
 cdef size_t kept_size[KEPT]
 cdef int kept_count = 0
@@ -99,7 +100,7 @@ cdef char *take_workspace(size_t bytes, size_t *size) except NULL:
 
 cdef void give_workspace(char *memory, size_t size) noexcept:
     global kept_count
-    if kept_count == KEPT:
+    if kept_count == KEPT or size > KEPT_BYTES:
         free(memory)
         return
     kept[kept_count] = memory

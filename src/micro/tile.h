@@ -1,6 +1,7 @@
 /* The register tile: `pixels` outputs x `vectors` vectors of output channels, an accumulator
  * each; the reduction runs over filter rows, taps and contiguous inputs. Every output is one
- * chain of multiply-adds from the bias on, in filter order: tiles of any size give the same bits.
+ * chain of multiply-adds from the bias on, in filter order, in one call or going on in the next:
+ * tiles of any size give the same bits.
  * Dense: an input element goes to all lanes. Depthwise: lane i of the input to lane i.
  * Halves: the second vector of pixels 2i and 2i + 1 is one, acc[2i][1], a half for each. */
 

@@ -1,5 +1,5 @@
 /* The vector of this level and element type FC_T: as wide as the level's registers.
- * Included once per element type; the only place that asks which instruction set this is. */
+ * Included once per element type. Intrinsics only where vector extensions have nothing: masks. */
 
 #define FC_VECTOR FC_NAME(vector)
 #define FC_MASK FC_NAME(mask)
