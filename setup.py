@@ -109,7 +109,7 @@ def extension(name: str) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [extension("levels"), extension("direct"), extension("machine")],
+        [extension(name) for name in ("levels", "packing", "direct", "machine")],
         include_path=["."],
         build_dir="build/cython",
         compiler_directives={

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from . import threads
-from ._native.direct import Filter, Plan
+from ._native.direct import Plan
 from ._native.levels import tile
+from ._native.packing import Filter
 from .arrays import ArrayLike, FloatArray, destination, take, usable
 from .problem import ConvProblem, ConvSpec
 

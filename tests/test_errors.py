@@ -243,15 +243,18 @@ def refuses(dims, name, value, error, message):
     np.testing.assert_array_equal(arguments["out"], before)
 
 
-@pytest.mark.parametrize("operand", ["x", "weight", "bias", "residual"])
-def test_out_must_not_share_memory_with_an_input_that_is_copied(operand):
-    shape = (1, 8, 8, 8)
-    arguments = {
-        "x": zeros(*shape),
+def operands():
+    return {
+        "x": zeros(1, 8, 8, 8),
         "weight": zeros(1, 1, 8, 8),
         "bias": zeros(8),
-        "residual": zeros(*shape),
+        "residual": zeros(1, 8, 8, 8),
     }
+
+
+@pytest.mark.parametrize("operand", ["x", "weight", "bias", "residual"])
+def test_out_must_not_share_memory_with_an_input_that_is_copied(operand):
+    shape, arguments = (1, 8, 8, 8), operands()
     out = np.full(shape, CANARY, np.float32)
     given = arguments[operand]
     arguments[operand] = out.reshape(-1)[: given.size].reshape(given.shape).view(">f4")
@@ -274,13 +277,7 @@ def test_sizes_that_overflow_when_packed():
 
 @pytest.mark.parametrize("operand", ["x", "weight", "bias", "residual"])
 def test_out_must_not_share_memory_with_an_input(operand):
-    shape = (1, 8, 8, 8)
-    arguments = {
-        "x": zeros(*shape),
-        "weight": zeros(1, 1, 8, 8),
-        "bias": zeros(8),
-        "residual": zeros(*shape),
-    }
+    shape, arguments = (1, 8, 8, 8), operands()
     memory = np.full(2000, CANARY, np.float32)
     given = arguments[operand]
     arguments[operand] = memory[100 : 100 + given.size].reshape(given.shape)

@@ -8,8 +8,8 @@ from cases import Case, judge
 
 import fastconv
 from fastconv import levels
-from fastconv._native import direct
 from fastconv._native import levels as native
+from fastconv._native import packing
 
 CASE = Case((12, 20), 33, 40, (3, 3), padding=1, data="normal", bias=True)
 REPORT = """
@@ -84,7 +84,7 @@ def test_another_level_is_other_code(dtype):
 
 def test_a_packed_filter_knows_its_level(level):
     weight = np.zeros((1, 1, 4, 4), np.float32)
-    packed = direct.Filter(weight, None, 1, False, level)
+    packed = packing.Filter(weight, None, 1, False, level)
     assert packed.level == level
     assert packed.nbytes >= weight.nbytes
 

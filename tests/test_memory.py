@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fastconv import Conv1D
-from fastconv._native.direct import Filter, Plan
+from fastconv._native.direct import Plan
+from fastconv._native.packing import Filter
 
 MIB = 2**20
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import planning
-from .._native.direct import Filter
+from .._native.packing import Filter
 from ..arrays import ArrayLike, FloatArray, empty, frozen, take
 from ..devices import Device, DeviceRef, ShardingStrategy, cpu
 from ..levels import running

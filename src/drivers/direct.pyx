@@ -6,15 +6,15 @@ receptive field lies inside the image, else from a padded copy made once for the
 No reduction is split between items, so the result does not depend on the cut.
 """
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
-from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastconv._native.levels cimport (
-    FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_activation, fc_table, fc_tile, fc_tile_function,
-    allocate, find_table, give_workspace, l2_bytes, take_workspace,
+    FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_activation, fc_tile, fc_tile_function,
+    give_workspace, l2_bytes, take_workspace,
 )
+from fastconv._native.packing cimport Filter, ceil_div
 
 
 # Cycles at which the choice of a blocking weighs its costs (AMD EPYC 9005, 4 GHz).
@@ -35,129 +35,6 @@ cdef enum:
 cdef inline ptrdiff_t pitch(ptrdiff_t bytes) noexcept nogil:
     """Bytes from pixel to pixel in a copy whose pixels have this many bytes."""
     return bytes + L1_LINE if bytes % L1_PERIOD == 0 else bytes
-
-
-cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
-    return (a + b - 1) // b
-
-
-cdef class Filter:
-    """A filter and bias packed for one level: [group][slab][kh][kw][in][vectors][lanes].
-
-    The slabs of a group: as many of two vectors as there are, then one of one vector if that
-    is left over. Where half a vector is enough for the last channels, the last slab is one of
-    one and a half vectors, whose half stands twice, unless wide slabs are worked through in
-    parts. Lanes without an output channel are zero.
-    The depthwise form is one group of slabs one vector wide, with in = 1.
-    """
-    cdef readonly str level
-    cdef readonly Py_ssize_t nbytes
-    cdef const fc_table *table
-    cdef char *memory
-    cdef char *bias
-    cdef bint depthwise
-    cdef ptrdiff_t kh, kw, depth       # depth: input channels that one output reads
-    cdef ptrdiff_t out_channels, groups
-    cdef ptrdiff_t sets, set_width     # slabs never cross a set: the groups, or all (depthwise)
-    cdef ptrdiff_t slab_width          # output channels of the widest slab
-    cdef ptrdiff_t slabs, twos         # slabs of a set, those of two vectors
-    cdef bint halves                   # the last is of one and a half
-    cdef ptrdiff_t parts               # of a wide slab, filter rows, each small enough for L2
-
-    def __cinit__(self, weight, bias, ptrdiff_t groups, bint depthwise, str level):
-        cdef Py_buffer view, bias_view
-        cdef ptrdiff_t vectors
-        PyObject_GetBuffer(weight, &view, PyBUF_STRIDES)
-        try:
-            self.table = find_table(level, <int>view.itemsize)
-            self.level = level
-            self.kh, self.kw, self.depth, self.out_channels = (
-                view.shape[0], view.shape[1], view.shape[2], view.shape[3])
-            self.depthwise = depthwise
-            self.groups = groups
-            self.sets = 1 if depthwise else groups
-            self.set_width = self.out_channels // self.sets
-            self.slab_width = self.table.lanes * (1 if depthwise else self.table.vectors)
-            vectors = ceil_div(self.set_width, self.table.lanes)
-            self.parts = 1
-            if not depthwise:
-                self.parts = min(self.kh, ceil_div(
-                    self.reduction() * self.slab_width * self.table.itemsize, l2_bytes() // 4))
-                self.halves = vectors > 1 and self.parts == 1 and (
-                    2 * self.set_width <= (2 * vectors - 1) * self.table.lanes)
-                vectors -= 2 * self.halves
-                self.twos = vectors // 2
-            self.slabs = vectors - self.twos + self.halves
-            self._allocate()
-            with nogil:
-                self._pack(&view)
-        finally:
-            PyBuffer_Release(&view)
-        if bias is not None:
-            PyObject_GetBuffer(bias, &bias_view, PyBUF_STRIDES)
-            self._pack_bias(<const char *>bias_view.buf)
-            PyBuffer_Release(&bias_view)
-
-    def __dealloc__(self):
-        free(self.memory)
-        free(self.bias)
-
-    cdef ptrdiff_t padded_width(self) noexcept nogil:
-        """Output channels of a set, filled up to whole vectors."""
-        return ceil_div(self.set_width, self.table.lanes) * self.table.lanes
-
-    cdef ptrdiff_t reduction(self) noexcept nogil:
-        return self.kh * self.kw * self.depth
-
-    cdef int _allocate(self) except -1:
-        cdef size_t bias_bytes = self.sets * self.padded_width() * self.table.itemsize
-        cdef size_t bytes = bias_bytes * self.reduction()
-        self.nbytes = bytes
-        self.memory = allocate(bytes)
-        self.bias = allocate(bias_bytes)
-        memset(self.memory, 0, bytes)
-        memset(self.bias, 0, bias_bytes)
-        return 0
-
-    cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil:
-        """The first output channel of slab j in its set, packed and unpacked."""
-        return (min(j, self.twos) + j) * self.table.lanes
-
-    cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil:
-        """Output channels of slab j."""
-        return (self.set_width if j == self.slabs - 1 else self.start(j + 1)) - self.start(j)
-
-    cdef void _pack(self, const Py_buffer *w) noexcept nogil:
-        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
-        cdef ptrdiff_t s, j, row, pixel, r, k
-        cdef const char *src
-        cdef char *dst = self.memory
-        for s in range(self.sets):
-            for j in range(self.slabs):
-                pixel = ceil_div(self.width(j), lanes) * lanes * item
-                for r in range(self.kh):
-                    for k in range(self.kw):
-                        src = (<const char *>w.buf + r * w.strides[0] + k * w.strides[1]
-                               + (s * self.set_width + self.start(j)) * w.strides[3])
-                        self.table.copy(dst, pixel, item, src, w.strides[2], w.strides[3],
-                                        self.depth, self.width(j))
-                        if self.halves and j == self.slabs - 1:
-                            self.table.copy(
-                                dst + (lanes + lanes // 2) * item, pixel, item,
-                                src + lanes * w.strides[3], w.strides[2], w.strides[3],
-                                self.depth, self.width(j) - lanes)
-                        dst += self.depth * pixel
-
-    cdef void _pack_bias(self, const char *src) noexcept nogil:
-        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
-        cdef ptrdiff_t pixel = self.padded_width() * item, first
-        self.table.copy(self.bias, pixel, item, src, self.set_width * item, item,
-                        self.sets, self.set_width)
-        if self.halves:
-            first = self.start(self.slabs - 1) + lanes
-            self.table.copy(self.bias + (first + lanes // 2) * item, pixel, item,
-                            src + first * item, self.set_width * item, item,
-                            self.sets, self.set_width - first)
 
 
 # Along one dimension of a block: how a tap of an output is found among the copied inputs.

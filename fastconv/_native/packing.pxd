@@ -1,0 +1,30 @@
+# The packed filter of src/drivers/packing.pyx, as the drivers see it.
+from fastconv._native.levels cimport fc_table
+
+
+cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef class Filter:
+    cdef readonly str level
+    cdef readonly Py_ssize_t nbytes
+    cdef const fc_table *table
+    cdef char *memory
+    cdef char *bias
+    cdef bint depthwise
+    cdef ptrdiff_t kh, kw, depth       # depth: input channels that one output reads
+    cdef ptrdiff_t out_channels, groups
+    cdef ptrdiff_t sets, set_width     # slabs never cross a set: the groups, or all (depthwise)
+    cdef ptrdiff_t slab_width          # output channels of the widest slab
+    cdef ptrdiff_t slabs, twos         # slabs of a set, those of two vectors
+    cdef bint halves                   # the last is of one and a half
+    cdef ptrdiff_t parts               # of a wide slab, filter rows, each small enough for L2
+
+    cdef ptrdiff_t padded_width(self) noexcept nogil
+    cdef ptrdiff_t reduction(self) noexcept nogil
+    cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil
+    cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil
+    cdef int _allocate(self) except -1
+    cdef void _pack(self, const Py_buffer *w) noexcept nogil
+    cdef void _pack_bias(self, const char *src) noexcept nogil
