@@ -17,12 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from fastconv._native.machine import multiply_adds
 from tabulate import tabulate
 
 import fastconv
 from fastconv import levels
 from fastconv._native.levels import runnable
+from fastconv._native.machine import multiply_adds
 
 
 @dataclass(frozen=True)

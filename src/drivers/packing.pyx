@@ -25,7 +25,6 @@ cdef class Filter:
             self.kh, self.kw, self.depth, self.out_channels = (
                 view.shape[0], view.shape[1], view.shape[2], view.shape[3])
             self.depthwise = depthwise
-            self.groups = groups
             self.sets = 1 if depthwise else groups
             self.set_width = self.out_channels // self.sets
             self.slab_width = self.table.lanes * (1 if depthwise else self.table.vectors)
