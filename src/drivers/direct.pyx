@@ -23,6 +23,7 @@ cdef enum:
     STREAM_BYTES = 16       # bytes of filter or input streamed from L3 per cycle
     ITEM_CYCLES = 400       # starting an item
     THREAD_CYCLES = 30000   # the least work that a further thread is worth
+    LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
     TAIL_PERCENT = 3        # of an item: makes small ones win where nothing else decides
 
@@ -481,8 +482,12 @@ cdef class Plan:
                 it.cols, self.filter.width(j))
 
     cdef bint paired(self, const Sizes *z) noexcept nogil:
-        """Whether rows are so short that two make a tile."""
-        return 2 * z.ow <= self.filter.table.pixels
+        """Whether tiles take half their pixels from a row and half from the next.
+
+        They do where a row alone would make tiles too small to hide a multiply-add's latency.
+        """
+        cdef ptrdiff_t most = self.filter.table.pixels
+        return 2 * z.ow <= most or z.ow // ceil_div(z.ow, most) < LEAST_PIXELS
 
     cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
                          char *work) noexcept nogil:
@@ -645,13 +650,7 @@ cdef class Plan:
                 residual = (slab.residual + y * slab.residual_row
                             + strip.col * tile.residual_pixel)
             if step == 2:
-                tile.count = 1
-                tile.x[0], tile.x[1] = x, x + strip.x_row
-                tile.out[0], tile.out[1] = out, out + slab.out_row
-                tile.residual[0] = residual
-                tile.residual[1] = residual + slab.residual_row
-                slab.functions[2 * strip.cols - 1](tile)
-                tile.next += tile.next_step * tile.rows * tile.taps * tile.run
+                self.run_two_rows(tile, strip, slab, x, out, residual)
             else:   # sizes as equal as can be: first those with a pixel more
                 if larger:
                     self.run_row(tile, slab.functions, larger, size + 1, x, out, residual)
@@ -661,6 +660,23 @@ cdef class Plan:
                 self.run_row(tile, slab.functions, tiles - larger, size, x + row * tile.x_pixel,
                              out + row * tile.out_pixel, residual)
             y += step
+
+    cdef void run_two_rows(self, fc_tile *tile, const Strip *strip, const Slab *slab, char *x,
+                           char *out, const char *residual) noexcept nogil:
+        """Tiles of which each has as many pixels in a row as in the next."""
+        cdef ptrdiff_t tiles = ceil_div(strip.cols, self.filter.table.pixels // 2), i, size
+        tile.count = 1
+        for i in range(tiles):
+            size = strip.cols // tiles + (i < strip.cols % tiles)
+            tile.x[0], tile.x[1] = x, x + strip.x_row
+            tile.out[0], tile.out[1] = out, out + slab.out_row
+            tile.residual[0], tile.residual[1] = residual, residual + slab.residual_row
+            slab.functions[2 * size - 1](tile)
+            tile.next += tile.next_step * tile.rows * tile.taps * tile.run
+            x += size * tile.x_pixel
+            out += size * tile.out_pixel
+            if residual != NULL:
+                residual += size * tile.residual_pixel
 
     cdef void run_row(self, fc_tile *tile, fc_tile_function *functions, ptrdiff_t count,
                       ptrdiff_t pixels, char *x, char *out, const char *residual) noexcept nogil:
