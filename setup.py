@@ -23,7 +23,6 @@ KERNELS = ["-O3", "-g0", "-std=c11", "-ffp-contract=fast", "-fno-math-errno", "-
 DRIVERS = ["-O2", "-g0", "-std=c11", "-fvisibility=hidden"]
 V3 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2"]
 V4 = [*V3, "-mavx512f", "-mavx512vl", "-mavx512bw", "-mavx512dq", "-mavx512cd"]
-MICRO = [str(path) for path in Path("src/micro").iterdir()]
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 LEVELS = {"baseline": [], **({"x86_64_v3": V3, "x86_64_v4": V4} if IS_X86 else {})}
 
@@ -100,7 +99,6 @@ def extension(name: str) -> Extension:
         f"fastconv._native.{name}",
         [f"src/drivers/{name}.pyx"],
         include_dirs=["src/micro", "src/drivers"],
-        depends=["src/drivers/levels.h", *MICRO],
         define_macros=[("Py_LIMITED_API", ABI)],
         extra_compile_args=list(DRIVERS),
         py_limited_api=True,

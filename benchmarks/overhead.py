@@ -46,9 +46,8 @@ def main() -> None:
     layer = fastconv.Conv2d(1, 8, 8)
     one, many = np.ones((1, 8, 8, 8), np.float32), np.ones((257, 8, 8, 8), np.float32)
     whole = call_seconds(layer, one)
-    kernel = (
-        call_seconds(layer, many, 50, 1) - whole
-    ) / 256  # a further image costs only arithmetic
+    # a further image costs only arithmetic
+    kernel = (call_seconds(layer, many, 50, 1) - whole) / 256
     print(f"1x1 8>8 on (1, 8, 8, 8): {whole * 1e6:.2f} us a call, ", end="")
     print(f"{kernel * 1e6:.2f} us of it the kernel, {(whole - kernel) * 1e6:.2f} us overhead")
     numpy, both = import_seconds("numpy"), import_seconds("fastconv")

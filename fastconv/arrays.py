@@ -34,6 +34,10 @@ _MAX_WORK: Any = 10_000  # an int, of which NumPy's stubs know only -1 and 0
 _HOST_MEMORY = (1, 3, 11)  # DLPack's kDLCPU, kDLCUDAHost, kDLROCMHost
 
 
+def _masked(array: NDArray[Any]) -> bool:
+    return type(array) is not np.ndarray and isinstance(array, np.ma.MaskedArray)
+
+
 def _from_dlpack(value: Any, name: str) -> NDArray[Any]:
     try:
         device = int(value.__dlpack_device__()[0])
@@ -77,7 +81,7 @@ def take(
         If it has another shape.
     """
     if isinstance(value, np.ndarray):
-        if type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray):
+        if _masked(value):
             raise TypeError(f"{name} must not be a masked array, as its mask would be lost")
         array = np.asarray(value)
     elif hasattr(value, "__dlpack__"):
@@ -162,9 +166,7 @@ def destination(
     """
     if out is None:
         return empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or (
-        type(out) is not np.ndarray and isinstance(out, np.ma.MaskedArray)
-    ):
+    if not isinstance(out, np.ndarray) or _masked(out):
         raise TypeError(f"out must be a NumPy array without a mask; got {type(out).__name__}")
     if out.dtype != dtype:
         raise TypeError(f"out must have dtype {dtype}; got out.dtype={out.dtype}")

@@ -50,13 +50,17 @@ class Direct:
         return True
 
     def cost(self, problem: ConvProblem, level: str) -> float:
-        """Estimated cycles on one core: two FMAs per cycle, a vector of channels each."""
+        """Estimated cycles on one core: two FMAs per cycle, a vector of channels each.
+
+        Depthwise, a vector spans the groups, and each FMA needs an input of its own: one a cycle.
+        """
         spec = problem.spec
         lanes = tile(level, spec.dtype.itemsize)[0]
-        vectors = spec.groups * -(-(spec.out_channels // spec.groups) // lanes)
+        sets, per_cycle = (1, 1) if self.depthwise else (spec.groups, 2)
+        vectors = sets * -(-(spec.out_channels // sets) // lanes)
         n, oh, ow, _ = problem.output_shape
         kh, kw = spec.kernel
-        return n * oh * ow * vectors * kh * kw * (spec.in_channels // spec.groups) / 2
+        return n * oh * ow * vectors * kh * kw * (spec.in_channels // spec.groups) / per_cycle
 
     def pack(
         self, spec: ConvSpec, weight: FloatArray, bias: FloatArray | None, level: str
@@ -91,14 +95,6 @@ class Depthwise(Direct):
     def supports(self, spec: ConvSpec) -> bool:
         """Whether each group has one input channel."""
         return spec.in_channels == spec.groups
-
-    def cost(self, problem: ConvProblem, level: str) -> float:
-        """Estimated cycles on one core: one FMA per cycle, as each needs an input of its own."""
-        spec = problem.spec
-        lanes = tile(level, spec.dtype.itemsize)[0]
-        n, oh, ow, out_channels = problem.output_shape
-        kh, kw = spec.kernel
-        return float(n * oh * ow * -(-out_channels // lanes) * kh * kw)
 
 
 ALGORITHMS: tuple[Direct, ...] = (Depthwise(), Direct())

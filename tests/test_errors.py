@@ -347,29 +347,17 @@ def layer_call(make, **arguments):
     return make(**{"kernel_size": 3, "in_channels": 4, "out_channels": 8, **arguments})
 
 
+INTEGERS = ("kernel_size", "in_channels", "out_channels", "stride", "dilation", "num_groups")
+
 LAYERS = [
     *(
         (name, value, V, rf"{name}(\[.\])? must be at least 1; got {name}(\[.\])?={value}")
-        for name in (
-            "kernel_size",
-            "in_channels",
-            "out_channels",
-            "stride",
-            "dilation",
-            "num_groups",
-        )
+        for name in INTEGERS
         for value in (0, -1)
     ),
     *(
         (name, value, T, rf"{name} must be an int; got {name}=")
-        for name in (
-            "kernel_size",
-            "in_channels",
-            "out_channels",
-            "stride",
-            "dilation",
-            "num_groups",
-        )
+        for name in INTEGERS
         for value in (3.0, True, "3", None)
     ),
     (

@@ -26,5 +26,5 @@ cdef class Filter:
     cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil
     cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil
     cdef int _allocate(self) except -1
-    cdef void _pack(self, const Py_buffer *w) noexcept nogil
-    cdef void _pack_bias(self, const char *src) noexcept nogil
+    cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides,
+                    ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t depth) noexcept nogil

@@ -142,6 +142,12 @@ cdef inline ptrdiff_t source_of(ptrdiff_t i, ptrdiff_t size, const int64_t *padd
     return i if 0 <= i < size else -1
 
 
+cdef inline void launch(fc_tile_function function, fc_tile *tile) noexcept nogil:
+    """Run `tile.count` tiles; the next ones go on fetching where these stopped."""
+    function(tile)
+    tile.next += tile.count * tile.next_step * tile.rows * tile.taps * tile.run
+
+
 cdef class Plan:
     """A packed filter bound to one input shape. Any number of threads may run it at once."""
     cdef readonly Filter filter
@@ -201,25 +207,22 @@ cdef class Plan:
         """Convolve x into out. All are 4-D NHWC views; a residual's channels lie together."""
         cdef Py_buffer x_view, out_view, residual_view
         cdef Call call
-        PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
+        # of an empty view there is nothing to release
+        memset(&x_view, 0, sizeof(Py_buffer))
+        memset(&out_view, 0, sizeof(Py_buffer))
+        memset(&residual_view, 0, sizeof(Py_buffer))
         try:
-            call.x = array_of(&x_view)
+            PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
             PyObject_GetBuffer(out, &out_view, PyBUF_STRIDES | PyBUF_WRITABLE)
-            try:
-                call.out = array_of(&out_view)
-                if residual is None:
-                    call.residual = Array(NULL, 0, 0, 0, 0)
-                    self._run(&call, num_threads)
-                else:
-                    PyObject_GetBuffer(residual, &residual_view, PyBUF_STRIDES)
-                    try:
-                        call.residual = array_of(&residual_view)
-                        self._run(&call, num_threads)
-                    finally:
-                        PyBuffer_Release(&residual_view)
-            finally:
-                PyBuffer_Release(&out_view)
+            call.x, call.out = array_of(&x_view), array_of(&out_view)
+            call.residual = Array(NULL, 0, 0, 0, 0)
+            if residual is not None:
+                PyObject_GetBuffer(residual, &residual_view, PyBUF_STRIDES)
+                call.residual = array_of(&residual_view)
+            self._run(&call, num_threads)
         finally:
+            PyBuffer_Release(&residual_view)
+            PyBuffer_Release(&out_view)
             PyBuffer_Release(&x_view)
 
     def workspace(self, ptrdiff_t num_threads):
@@ -671,8 +674,7 @@ cdef class Plan:
             tile.x[0], tile.x[1] = x, x + strip.x_row
             tile.out[0], tile.out[1] = out, out + slab.out_row
             tile.residual[0], tile.residual[1] = residual, residual + slab.residual_row
-            slab.functions[2 * size - 1](tile)
-            tile.next += tile.next_step * tile.rows * tile.taps * tile.run
+            launch(slab.functions[2 * size - 1], tile)
             x += size * tile.x_pixel
             out += size * tile.out_pixel
             if residual != NULL:
@@ -689,5 +691,4 @@ cdef class Plan:
         if residual != NULL:
             tile.residual[0] = residual
             tile.residual[1] = residual + half * tile.residual_pixel
-        functions[pixels - 1](tile)
-        tile.next += count * tile.next_step * tile.rows * tile.taps * tile.run
+        launch(functions[pixels - 1], tile)

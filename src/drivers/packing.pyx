@@ -12,11 +12,13 @@ cdef class Filter:
     The slabs of a group: as many of two vectors as there are, then one of one vector if that
     is left over. Where half a vector is enough for the last channels, the last slab is one of
     one and a half vectors, whose half stands twice, unless wide slabs are worked through in
-    parts. Lanes without an output channel are zero. The depthwise form is one group of slabs one vector wide, with in = 1.
+    parts. Lanes without an output channel are zero. The bias is packed as a filter of one tap
+    and one input. The depthwise form is one group of slabs one vector wide, with in = 1.
     """
 
     def __cinit__(self, weight, bias, ptrdiff_t groups, bint depthwise, str level):
-        cdef Py_buffer view, bias_view
+        cdef Py_buffer view
+        cdef Py_ssize_t bias_strides[4]
         cdef ptrdiff_t vectors
         PyObject_GetBuffer(weight, &view, PyBUF_STRIDES)
         try:
@@ -40,13 +42,16 @@ cdef class Filter:
             self.slabs = vectors - self.twos + self.halves
             self._allocate()
             with nogil:
-                self._pack(&view)
+                self._pack(self.memory, <const char *>view.buf, view.strides,
+                           self.kh, self.kw, self.depth)
         finally:
             PyBuffer_Release(&view)
         if bias is not None:
-            PyObject_GetBuffer(bias, &bias_view, PyBUF_STRIDES)
-            self._pack_bias(<const char *>bias_view.buf)
-            PyBuffer_Release(&bias_view)
+            PyObject_GetBuffer(bias, &view, PyBUF_STRIDES)
+            bias_strides[0] = bias_strides[1] = bias_strides[2] = 0   # one tap, one input
+            bias_strides[3] = view.strides[0]
+            self._pack(self.bias, <const char *>view.buf, bias_strides, 1, 1, 1)
+            PyBuffer_Release(&view)
 
     def __dealloc__(self):
         free(self.memory)
@@ -77,34 +82,23 @@ cdef class Filter:
         """Output channels of slab j."""
         return (self.set_width if j == self.slabs - 1 else self.start(j + 1)) - self.start(j)
 
-    cdef void _pack(self, const Py_buffer *w) noexcept nogil:
+    cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides,
+                    ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t depth) noexcept nogil:
         cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
-        cdef ptrdiff_t s, j, row, pixel, r, k
+        cdef ptrdiff_t s, j, pixel, r, k
         cdef const char *src
-        cdef char *dst = self.memory
         for s in range(self.sets):
             for j in range(self.slabs):
                 pixel = ceil_div(self.width(j), lanes) * lanes * item
-                for r in range(self.kh):
-                    for k in range(self.kw):
-                        src = (<const char *>w.buf + r * w.strides[0] + k * w.strides[1]
-                               + (s * self.set_width + self.start(j)) * w.strides[3])
-                        self.table.copy(dst, pixel, item, src, w.strides[2], w.strides[3],
-                                        self.depth, self.width(j))
+                for r in range(kh):
+                    for k in range(kw):
+                        src = (weight + r * strides[0] + k * strides[1]
+                               + (s * self.set_width + self.start(j)) * strides[3])
+                        self.table.copy(dst, pixel, item, src, strides[2], strides[3],
+                                        depth, self.width(j))
                         if self.halves and j == self.slabs - 1:
                             self.table.copy(
                                 dst + (lanes + lanes // 2) * item, pixel, item,
-                                src + lanes * w.strides[3], w.strides[2], w.strides[3],
-                                self.depth, self.width(j) - lanes)
-                        dst += self.depth * pixel
-
-    cdef void _pack_bias(self, const char *src) noexcept nogil:
-        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
-        cdef ptrdiff_t pixel = self.padded_width() * item, first
-        self.table.copy(self.bias, pixel, item, src, self.set_width * item, item,
-                        self.sets, self.set_width)
-        if self.halves:
-            first = self.start(self.slabs - 1) + lanes
-            self.table.copy(self.bias + (first + lanes // 2) * item, pixel, item,
-                            src + first * item, self.set_width * item, item,
-                            self.sets, self.set_width - first)
+                                src + lanes * strides[3], strides[2], strides[3],
+                                depth, self.width(j) - lanes)
+                        dst += depth * pixel
