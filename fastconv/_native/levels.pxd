@@ -36,6 +36,7 @@ cdef extern from "table.h":
         fc_tile_function depthwise[14]
         fc_copy_function copy
         double (*peak)(ptrdiff_t steps) noexcept nogil
+        void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats) noexcept nogil
 
 
 cdef const fc_table *find_table(str level, int itemsize) except NULL

@@ -24,5 +24,5 @@ FC_EACH_SIZE(FC_INSTANTIATE)
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)}},                            \
         .depthwise = {FC_EACH_SIZE(FC_DEPTHWISE)}, .copy = FC_NAME(copy),                      \
-        .peak = FC_NAME(peak),                                                                 \
+        .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \
     }

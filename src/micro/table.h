@@ -54,6 +54,7 @@ typedef struct {
     fc_tile_function depthwise[FC_MAX_PIXELS];
     fc_copy_function copy;
     double (*peak)(ptrdiff_t steps);
+    void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats);
 } fc_table;
 
 /* Each level is one object file that defines one of these: [0] float32, [1] float64. */
