@@ -1,0 +1,1 @@
+"""The CPU benchmark suite: `python -m benchmarks`."""
