@@ -1,0 +1,175 @@
+"""``python -m benchmarks``: measure fastconv beside other libraries, and compare runs."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from fastconv import levels
+
+from . import commandline, compare, machine, results, rounds
+from .team import Spec, Team
+
+INTERRUPTED = 130  # exit status, as a shell has it after Ctrl-C
+EXTRA = 'pip install "fastconv[bench]"'
+
+Fail = Callable[[str], NoReturn]
+
+
+def _specs(options: Namespace) -> list[Spec]:
+    """The workers of a command."""
+    interpreters = dict(options.python)
+
+    def spec(
+        peer: str, variant: str = "", threads: int = options.threads, **variables: str
+    ) -> Spec:
+        label = f"{peer}/{variant}" if variant else peer
+        python = interpreters.get(peer, sys.executable)
+        return Spec(label, peer, threads, options.dtype, python, variables)
+
+    if options.command == "levels":
+        return [spec("fastconv", level, FASTCONV_LEVEL=level) for level in levels.runnable()]
+    if options.command == "threads":
+        powers = (2**i for i in range(options.threads.bit_length()))
+        counts = sorted({*powers, options.threads})
+        return [spec(peer, str(n), n) for peer in options.peers for n in counts]
+    return [spec(peer) for peer in options.peers]
+
+
+def _jobs(options: Namespace) -> list[rounds.Job]:
+    """The cases of a command."""
+    if options.command == "networks":
+        return [rounds.Network(name, options.batch) for name in options.cases]
+    return [rounds.Layer(case.with_batch(options.batch), options.dtype) for case in options.cases]
+
+
+def _blank(options: Namespace) -> results.Results:
+    """The results of a run that has measured nothing yet."""
+    return results.Results(
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=options.text,
+        machine=machine.describe(),
+        limits={},
+        options={
+            name: getattr(options, name)
+            for name in ("command", "threads", "dtype", "batch", "rounds", "seconds")
+        },
+        peers={},
+    )
+
+
+def _place(options: Namespace, fail: Fail) -> tuple[Path, results.Results | None]:
+    """The folder of the results, and those that it has where the run goes on."""
+    if options.resume:
+        try:
+            return options.resume, results.load(options.resume / results.FILE)
+        except (OSError, ValueError) as error:
+            fail(f"argument --resume: {error}")
+    folder = options.out
+    folder = folder or Path("benchmarks-results", datetime.now().strftime("%Y-%m-%d-%H%M%S"))
+    if (folder / results.FILE).exists():
+        fail(f"argument --out: must have no {results.FILE} yet, or be --resume; got {folder}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(f"argument --out: must be a folder that can be written; got {error}")
+    return folder, None
+
+
+def _resumed(old: results.Results, new: results.Results, fail: Fail) -> results.Results:
+    """`old`, if the run can go on with it."""
+    for what in ("options", "machine", "peers"):
+        before, after = getattr(old, what), getattr(new, what)
+        changed = [name for name in before | after if before.get(name) != after.get(name)]
+        if changed:
+            was = ", ".join(f"{name}={before.get(name)}" for name in changed)
+            now = ", ".join(f"{name}={after.get(name)}" for name in changed)
+            fail(
+                f"argument --resume: must have the {what} of the run that it goes on with, "
+                f"which was `{old.command}` with {was}; got {now}"
+            )
+    return old
+
+
+def _measure(options: Namespace, fail: Fail) -> int:
+    """Run one of the commands that measure; the exit status."""
+    from rich.console import Console
+
+    from . import progress, report, tables
+
+    folder, old = _place(options, fail)
+    run = _blank(options)
+    with Team(_specs(options)) as team, progress.Display() as display:
+        display("phase", text="starting the libraries")
+        run.peers = team.start()
+        if not team.labels:
+            fail(f"argument --peers: one must be installed at least; got {team.absent}")
+        if old:
+            run = _resumed(old, run, fail)
+        else:
+            display("phase", text="measuring the machine")
+            itemsize = np.dtype(options.dtype).itemsize
+            run.limits = machine.limits(options.threads, itemsize, 1 if options.quick else 3)
+        how = rounds.Options(
+            options.threads,
+            options.dtype,
+            options.rounds,
+            options.seconds,
+            options.time_limit,
+            not options.quick,
+            options.seed,
+        )
+        finished = rounds.run(run, _jobs(options), team, how, folder / results.FILE, display)
+    if run.cases:
+        written = report.write(run, folder)
+        progress.show_tables(Console(), tables.everything(run))
+        print(f"Written: {written[0]} and the rest of {folder}")
+    if not finished:
+        print(f"Interrupted. To go on: the same command with --resume {folder}")
+        return INTERRUPTED
+    return 0
+
+
+def _compare(old: results.Results, new: results.Results) -> None:
+    from rich.console import Console
+
+    from . import progress, tables
+
+    comparison = compare.compare(old, new)
+    headers, rows = compare.rows(comparison)
+    words = frozenset([1, len(headers) - 1])
+    table = tables.Table("The new run beside the old one", "", headers, rows, words=words)
+    progress.show_tables(Console(), [table])
+    print("\n".join(compare.summary(comparison)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit status."""
+    options, fail = commandline.parse(sys.argv[1:] if argv is None else argv)
+    for module in ("rich", "matplotlib", "tabulate"):
+        if find_spec(module) is None:
+            fail(f"{module} must be installed: {EXTRA}")
+    try:
+        if options.command == "compare":
+            _compare(options.old, options.new)
+            return 0
+        if options.command == "profile":
+            from . import profile
+
+            profile.main(options)
+            return 0
+        return _measure(options, fail)
+    except KeyboardInterrupt:
+        print("Interrupted.")
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

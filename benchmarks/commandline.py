@@ -1,0 +1,198 @@
+"""The command line: its subcommands and options, each checked before anything runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fastconv import threads
+
+from . import cases, machine, networks, peers, results
+
+COMMANDS = {
+    "layers": "single layers (the default)",
+    "networks": "whole networks",
+    "threads": "layers with 1, 2, 4, ... threads",
+    "levels": "layers at each instruction-set level, fastconv only",
+}
+DTYPES = ("float32", "float64")  # networks have the first only
+ROUNDS, SECONDS = 7, 0.05
+QUICK_ROUNDS, QUICK_SECONDS = 3, 0.02
+QUICK_NETWORK = "mobilenetv2"
+COMPILED = ("jax", "mlx", "max")  # take seconds for each layer: not in --quick by default
+
+
+def _number(kind: type, low: float, high: float = float("inf")) -> Callable[[str], Any]:
+    """A reader of numbers from `low` to `high`."""
+    rule = f"must be at least {low:g}" if high == float("inf") else f"must be {low:g} to {high:g}"
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{rule}, {kind.__name__}; got {text!r}")
+        return value
+
+    return read
+
+
+def _threads(text: str) -> int:
+    most, why = threads.explain()
+    try:
+        return int(_number(int, 1, most)(text))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; the most is {why}") from None
+
+
+def _subset(what: str, known: Sequence[str]) -> Callable[[str], list[str]]:
+    """A reader of comma-separated names, in the order of `known`."""
+
+    def read(text: str) -> list[str]:
+        names = [part.strip() for part in text.split(",")]
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(
+                    f"{what} must be of {', '.join(known)}; got {name!r}"
+                )
+        return [name for name in known if name in names]
+
+    return read
+
+
+def _cases(text: str) -> list[cases.Case]:
+    try:
+        return cases.select(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _python(text: str) -> tuple[str, str]:
+    """PEER=INTERPRETER."""
+    peer, _, path = text.partition("=")
+    if peer not in peers.NAMES:
+        raise argparse.ArgumentTypeError(
+            f"must be PEER=PATH with a peer of {', '.join(peers.NAMES)}; got {text!r}"
+        )
+    found = shutil.which(path)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"the path must be of an interpreter; got {text!r}")
+    return peer, os.path.abspath(found)
+
+
+def _results(text: str) -> results.Results:
+    """A results.json, or the folder that has it."""
+    path = Path(text)
+    try:
+        return results.load(path / results.FILE if path.is_dir() else path)
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    """All subcommands."""
+    text = "fastconv beside other libraries, and one run beside another"
+    parser = argparse.ArgumentParser("python -m benchmarks", description=text)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command, text in COMMANDS.items():
+        _add_run_options(
+            commands.add_parser(command, help=text, description=text, allow_abbrev=False), command
+        )
+    text = "what became faster or slower beyond the noise"
+    comparing = commands.add_parser("compare", help=text, description=text)
+    for name in ("old", "new"):
+        comparing.add_argument(name, type=_results, metavar=f"{name.upper()}.json")
+    text = "where a case's time goes"
+    profiling = commands.add_parser("profile", help=text, description=text)
+    profiling.add_argument("case", type=_cases, metavar="CASE")
+    _add_problem_options(profiling, DTYPES)
+    return parser
+
+
+def _add_problem_options(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
+    add = parser.add_argument
+    add("--threads", type=_threads, default=machine.usable_cores(), help="default: %(default)s")
+    add("--dtype", choices=dtypes, default=dtypes[0])
+    add("--batch", type=_number(int, 1), default=1, help="images per call; default: %(default)s")
+
+
+def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
+    _add_problem_options(parser, DTYPES[:1] if command == "networks" else DTYPES)
+    add = parser.add_argument
+    add("--quick", action="store_true", help="few cases and rounds: under a minute")
+    if command == "networks":
+        names = ", ".join(networks.NAMES)
+        add("--cases", type=_subset("networks", networks.NAMES), help=f"of {names}; default: all")
+    else:
+        groups = ", ".join(cases.groups())
+        text = f"groups ({groups}) or parts of cases' names, with commas; default: all"
+        add("--cases", type=_cases, help=text)
+    known = networks.ENGINES if command == "networks" else peers.NAMES
+    if command != "levels":
+        default = (
+            "fastconv" if command == "threads" else f"all, quick without {', '.join(COMPILED)}"
+        )
+        text = f"of {', '.join(known)}; default: {default}"
+        add("--peers", type=_subset("peers", known), help=text)
+    add("--rounds", type=_number(int, 1), help=f"default: {ROUNDS}, quick {QUICK_ROUNDS}")
+    text = f"of a peer's turn; default: {SECONDS}, quick {QUICK_SECONDS}"
+    add("--seconds", type=_number(float, 0.001), help=text)
+    add("--seed", type=_number(int, 0), default=0, help="of the order of turns")
+    text = "seconds until a peer counts as hung; default: %(default)g"
+    add("--time-limit", type=_number(float, 0.1), default=60.0, help=text)
+    text = "the interpreter that has a peer's library; may be repeated"
+    add("--python", type=_python, action="append", default=[], metavar="PEER=PATH", help=text)
+    place = parser.add_mutually_exclusive_group()
+    text = "a new folder for the results; default: benchmarks-results/<date-time>"
+    place.add_argument("--out", type=Path, metavar="DIR", help=text)
+    text = "go on with an interrupted run, with the same options"
+    place.add_argument("--resume", type=Path, metavar="DIR", help=text)
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Callable[[str], NoReturn]]:
+    """The options, defaults of the command filled in, and what reports an error and exits.
+
+    `layers` is the command where none is named.
+    """
+    argv = list(argv)
+    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
+        argv.insert(0, "layers")
+    parser = _parser()
+    chosen = parser.parse_args(argv)
+    if chosen.command in COMMANDS:
+        chosen.rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
+        chosen.seconds = chosen.seconds or (QUICK_SECONDS if chosen.quick else SECONDS)
+        chosen.text = _without_paths(argv)
+        if chosen.command == "networks":
+            names = (QUICK_NETWORK,) if chosen.quick else networks.NAMES
+            chosen.cases = chosen.cases or list(names)
+        else:
+            chosen.cases = chosen.cases or list(cases.QUICK if chosen.quick else cases.ALL)
+        if chosen.command in ("layers", "networks"):
+            known = networks.ENGINES if chosen.command == "networks" else peers.NAMES
+            usual = [name for name in known if not (chosen.quick and name in COMPILED)]
+            chosen.peers = chosen.peers or usual
+        elif chosen.command == "threads":
+            chosen.peers = chosen.peers or ["fastconv"]
+    return chosen, parser.error
+
+
+def _without_paths(argv: Sequence[str]) -> str:
+    """The command line, without the options that have paths."""
+    words: list[str] = []
+    skip = False
+    for word in argv:
+        name, equals, _ = word.partition("=")
+        if skip:
+            skip = False
+        elif name in ("--python", "--out", "--resume"):
+            skip = not equals
+        else:
+            words.append(word)
+    return shlex.join(["python", "-m", "benchmarks", *words])

@@ -1,0 +1,280 @@
+"""Peers take turns, round after round, over the cases: how everything is measured.
+
+A case goes: the float64 result, every peer builds its forms and is checked against it, then rounds.
+In a round each peer, in an order that changes, calls each of its forms for a moment, and the best
+call is the round's figure; the FMA peak is measured too. Where a peer's figures are spread wide the
+rounds are run once more. What could not come first even so is not timed to the end.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+
+from . import machine, networks
+from .cases import Case
+from .processes import WorkerFailed
+from .reference import errors, reference, wrong_above
+from .results import WHOLE, CaseResult, Form, Results, Status, save
+from .statistics import wide
+from .team import Team
+
+SLOW_FORM = 3.0  # times the peer's best form: timed for two rounds only
+SLOW_PEER = 10.0  # times the best peer: timed for three rounds only
+SETTLE = 0.02  # seconds after which OpenMP's threads have ceased to spin
+TRUSTED = "torch"  # whose logits are the reference
+NETWORK_WRONG_ABOVE = 0.01  # greatest error of right logits, after 50 layers in float32
+
+OnEvent = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to measure: rounds, seconds of a turn, seconds until a peer counts as hung.
+
+    `again`: run the rounds once more where the spread is wide.
+    """
+
+    threads: int
+    dtype: str
+    rounds: int
+    seconds: float
+    time_limit: float
+    again: bool = True
+    seed: int = 0
+
+
+class Job(Protocol):
+    """What is measured: a layer or a network."""
+
+    @property
+    def kind(self) -> Literal["layer", "network"]:
+        """What it is."""
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What a worker is asked to build."""
+
+    def description(self) -> dict[str, Any]:
+        """Its name and all else that tables need."""
+
+    def expected(self) -> np.ndarray | None:
+        """The right result; None where `TRUSTED`'s has to do, or else the first peer's."""
+
+    def wrong_above(self) -> float:
+        """The greatest error of a right result."""
+
+
+class Layer:
+    """A case, checked against its float64 result."""
+
+    kind: Literal["layer"] = "layer"
+
+    def __init__(self, case: Case, dtype: str) -> None:
+        self.case = case
+        self.dtype = dtype
+        self.request = {"do": "build", "case": case.to_dict()}
+
+    def description(self) -> dict[str, Any]:
+        return self.case.to_dict()
+
+    def expected(self) -> np.ndarray:
+        return reference(self.case, *self.case.arrays(self.dtype))
+
+    def wrong_above(self) -> float:
+        return wrong_above(self.case, self.dtype)
+
+
+class Network:
+    """A whole network, checked against `TRUSTED`'s result: float64 would take minutes."""
+
+    kind: Literal["network"] = "network"
+
+    def __init__(self, name: str, batch: int) -> None:
+        self.name = name
+        self.batch = batch
+        self.request = {"do": "build_network", "network": name, "batch": batch}
+
+    def description(self) -> dict[str, Any]:
+        return {
+            "name": self.name if self.batch == 1 else f"{self.name} n{self.batch}",
+            "batch": self.batch,
+            "multiplications": networks.multiplications(self.name, self.batch),
+        }
+
+    def expected(self) -> None:
+        return None
+
+    def wrong_above(self) -> float:
+        return NETWORK_WRONG_ABOVE
+
+
+def run(
+    results: Results,
+    jobs: Sequence[Job],
+    team: Team,
+    options: Options,
+    path: Path,
+    on_event: OnEvent,
+) -> bool:
+    """Measure the cases that `results` does not have yet; saved after each.
+
+    Parameters
+    ----------
+    path : Path
+        Of results.json.
+    on_event : callable
+        ``on_event(kind, **data)``: "start" (total), "case" (name), "phase" (text), "case_done"
+        (result), "end".
+
+    Returns
+    -------
+    bool
+        False if Ctrl-C ended it; the case that was being measured is left out then.
+    """
+    done = {case.name for case in results.cases}
+    todo = [job for job in jobs if job.description()["name"] not in done]
+    on_event("start", total=len(todo))
+    try:
+        save(results, path)
+        for job in todo:
+            on_event("case", name=job.description()["name"])
+            result = measure(job, team, options, on_event)
+            results.cases.append(result)
+            save(results, path)
+            on_event("case_done", result=result)
+    except KeyboardInterrupt:
+        return False
+    finally:
+        on_event("end")
+    return True
+
+
+def measure(job: Job, team: Team, options: Options, on_event: OnEvent) -> CaseResult:
+    """One case."""
+    result = CaseResult(job.description(), job.kind, {})
+    on_event("phase", text="reference")
+    _build(result, job, team, options, on_event)
+    rng = random.Random(f"{options.seed} {result.name}")
+    live = {
+        label: [name for name, form in forms.items() if form.status == "ok"]
+        for label, forms in result.peers.items()
+    }
+    texts = ("rounds", "rounds again, for a wide spread")
+    for text in texts if options.again else texts[:1]:
+        for number in range(options.rounds):
+            on_event("phase", text=f"{text}: {number + 1} of {options.rounds}")
+            _round(result, live, team, options, rng)
+            _leave_out(result, live)
+        result.wide = any(wide(result.seconds(label)) for label, forms in live.items() if forms)
+        if not result.wide:
+            break
+    for label in team.labels:
+        team.drop(label, options.time_limit)
+    return result
+
+
+def _build(result: CaseResult, job: Job, team: Team, options: Options, on_event: OnEvent) -> None:
+    """Every peer's forms, each checked; nothing else runs while they do."""
+    expected, labels = job.expected(), team.labels
+    if expected is None:
+        labels.sort(key=lambda label: label != TRUSTED)
+    with TemporaryDirectory() as folder:
+        for number, label in enumerate(labels):
+            on_event("phase", text=f"building {label}")
+            request = {**job.request, "save": str(Path(folder, str(number)))}
+            try:
+                answer = team.ask(label, request, options.time_limit)
+            except WorkerFailed as failure:
+                result.peers[label] = {WHOLE: _failed(failure)}
+                continue
+            forms = result.peers[label] = {}
+            for name, built in answer["forms"].items():
+                form = forms[name] = Form(status=built["status"], note=built.get("note", ""))
+                if form.status == "ok":
+                    path = Path(built["result"])
+                    output = np.load(path)
+                    path.unlink()
+                    if expected is None:
+                        expected = output
+                        result.case["reference"] = label
+                    _check(form, output, expected, job.wrong_above())
+
+
+def _check(form: Form, output: np.ndarray, expected: np.ndarray, bound: float) -> None:
+    greatest, rms = errors(output, expected)
+    if not np.isfinite(greatest):
+        form.status = "wrong"
+        form.note = f"not finite, or not of shape {expected.shape}: {output.shape}"
+        return
+    form.error, form.rms_error = greatest, rms
+    if greatest > bound:
+        form.status = "wrong"
+        form.note = f"error {greatest:.1e}, must be at most {bound:.1e}"
+
+
+def _failed(failure: WorkerFailed) -> Form:
+    return Form(status=cast(Status, failure.status), note=failure.note)
+
+
+def _round(
+    result: CaseResult,
+    live: dict[str, list[str]],
+    team: Team,
+    options: Options,
+    rng: random.Random,
+) -> None:
+    """A turn of every form that is still timed, peer by peer."""
+    result.peak.append(machine.peak(options.threads, np.dtype(options.dtype).itemsize))
+    time.sleep(SETTLE)
+    for label in rng.sample(sorted(live), len(live)):
+        for name in list(live[label]):
+            request = {"do": "time", "form": name, "seconds": options.seconds}
+            try:
+                answer = team.ask(label, request, options.time_limit)
+            except WorkerFailed as failure:
+                lost = [name] if failure.status == "failed" else list(result.peers[label])
+                _lose(result.peers[label], lost, failure)
+                live[label] = [left for left in live[label] if left not in lost]
+                if failure.status != "failed":
+                    break
+            else:
+                result.peers[label][name].seconds.append(answer["best"])
+
+
+def _lose(forms: dict[str, Form], names: list[str], failure: WorkerFailed) -> None:
+    """Mark forms that were right as failed."""
+    for name in names:
+        if forms[name].status == "ok":
+            forms[name].status = cast(Status, failure.status)
+            forms[name].note = failure.note
+
+
+def _leave_out(result: CaseResult, live: dict[str, list[str]]) -> None:
+    """Time no further what is far behind: a form of a peer, or a peer."""
+    rounds = len(result.peak)
+    best = {
+        label: min(min(result.peers[label][name].seconds) for name in names)
+        for label, names in live.items()
+        if names
+    }
+    for label, fastest in best.items():
+        forms = result.peers[label]
+        if rounds >= 3 and fastest > SLOW_PEER * min(best.values()):
+            behind, note = list(live[label]), f"{SLOW_PEER:g} times the best peer's time"
+        elif rounds == 2:
+            limit = SLOW_FORM * fastest
+            behind = [name for name in live[label] if min(forms[name].seconds) > limit]
+            note = f"{SLOW_FORM:g} times the best form's time"
+        else:
+            continue
+        for name in behind:
+            live[label].remove(name)
+            forms[name].note = f"timed in {rounds} rounds only: more than {note}"

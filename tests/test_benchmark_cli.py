@@ -1,0 +1,158 @@
+"""``python -m benchmarks``: bad arguments, compare, and a run of this checkout alone."""
+
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from benchmarks import __main__ as cli
+from benchmarks import commandline, machine
+from benchmarks.results import FILE, CaseResult, Form, Results, load, save
+
+for module in ("rich", "matplotlib", "tabulate"):
+    pytest.importorskip(module)
+
+MANY = str(10**6)
+
+
+def error_of(capsys, *argv):
+    with pytest.raises(SystemExit) as exit:
+        cli.main(argv)
+    assert exit.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--cases", "no such"], "cases must be groups or parts of cases' names; got 'no such'"),
+        (["--peers", "torch,tensorflow"], "peers must be of fastconv, torch"),
+        (["networks", "--peers", "scipy"], "got 'scipy'"),
+        (["networks", "--cases", "lenet"], "networks must be of vgg16"),
+        (["networks", "--dtype", "float64"], "invalid choice: 'float64'"),
+        (["--dtype", "float16"], "invalid choice: 'float16'"),
+        (["--threads", "0"], "must be 1 to"),
+        (["--threads", MANY], f"got '{MANY}'"),
+        (["--threads", "two"], "int; got 'two'"),
+        (["--batch", "0"], "must be at least 1, int; got '0'"),
+        (["--rounds", "0"], "must be at least 1, int; got '0'"),
+        (["--seconds", "nan"], "must be at least 0.001, float; got 'nan'"),
+        (["--time-limit", "-1"], "must be at least 0.1, float; got '-1'"),
+        (["--python", "torch"], "the path must be of an interpreter; got 'torch'"),
+        (["--python", "torch=/nowhere/python"], "got 'torch=/nowhere/python'"),
+        (["--python", f"pytorch={sys.executable}"], "must be PEER=PATH with a peer of fastconv"),
+        (["levels", "--peers", "torch"], "unrecognized arguments: --peers torch"),
+        (["layer"], "invalid choice: 'layer'"),
+        (["--resume", "/nowhere"], "argument --resume: "),
+        (["--resume", "a", "--out", "b"], "not allowed with argument"),
+        (["compare", "/nowhere.json", "/nowhere.json"], "No such file"),
+        (["compare"], "required: OLD.json, NEW.json"),
+        (["profile", "no such"], "got 'no such'"),
+    ],
+)
+def test_bad_arguments(capsys, argv, message):
+    assert message in error_of(capsys, *argv)
+
+
+def test_what_is_not_installed(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "rich" else True)
+    message = 'rich must be installed: pip install "fastconv[bench]"'
+    assert message in error_of(capsys, "--quick")
+
+
+def parsed(*argv):
+    return commandline.parse(argv)[0]
+
+
+def test_layers_is_the_default():
+    options = parsed()
+    assert (options.command, options.rounds, options.seconds) == ("layers", 7, 0.05)
+    assert options.threads == machine.usable_cores()
+    assert len(options.peers) == 11
+
+
+def test_quick():
+    options = parsed("--quick", "--seconds", "0.1")
+    assert (options.rounds, options.seconds) == (3, 0.1)
+    assert "torch" in options.peers and "max" not in options.peers
+    assert parsed("--quick", "--peers", "max").peers == ["max"]
+    assert 0 < len(options.cases) < 20
+    assert all("quick" in case.tags for case in options.cases)
+    assert parsed("networks", "--quick").cases == ["mobilenetv2"]
+
+
+def test_no_path_goes_into_the_results():
+    text = parsed("--out", "a/b", "--quick", f"--python=torch={sys.executable}").text
+    assert text == "python -m benchmarks layers --quick"
+
+
+def test_workers_of_variants():
+    def specs(*argv):
+        return {spec.label: spec for spec in cli._specs(parsed(*argv))}
+
+    most = machine.usable_cores()
+    threads = specs("threads")
+    assert next(iter(threads)) == "fastconv/1"
+    assert list(threads)[-1] == f"fastconv/{most}"
+    assert threads["fastconv/1"].threads == 1
+    levels = specs("levels", "--threads", "1")
+    assert levels["fastconv/baseline"].environment == {"FASTCONV_LEVEL": "baseline"}
+    python = specs("--peers", "torch,fastconv", "--python", f"torch={sys.executable}")
+    assert list(python) == ["fastconv", "torch"]
+
+
+def run(seconds):
+    forms = {"nhwc": Form([seconds] * 5)}
+    cases = [CaseResult({"name": "a"}, "layer", {"fastconv": forms}, [1e9] * 5)]
+    peers = {"fastconv": {"version": "1", "absent": None}}
+    return Results("d", "layers", {}, {}, {}, peers, cases)
+
+
+def test_compare(capsys, tmp_path):
+    save(run(1.0), tmp_path / FILE)
+    new = tmp_path / "new.json"
+    save(run(2.0), new)
+    assert cli.main(["compare", str(tmp_path), str(new)]) == 0
+    printed = capsys.readouterr().out
+    assert "slower" in printed
+    assert "fastconv: 0.500 times as fast" in printed
+
+
+@pytest.fixture
+def quick_limits(monkeypatch):
+    monkeypatch.setattr(
+        machine,
+        "limits",
+        lambda threads, itemsize, measurements: {
+            "threads": threads,
+            "itemsize": itemsize,
+            "peak_flops": [1e11],
+            **{f"{name}_bytes": 1 << 20 for name in ("l1", "l2", "l3")},
+            **{f"{name}_bytes_per_s": [1e10] for name in ("l1", "l2", "l3", "memory")},
+        },
+    )
+
+
+RUN = ["--cases", "3x3 256>256 @14", "--peers", "fastconv", "--threads", "1"]
+RUN += ["--rounds", "2", "--seconds", "0.001"]
+
+
+def test_a_run_and_its_resume(capsys, tmp_path, quick_limits):
+    out = tmp_path / "out"
+    assert cli.main([*RUN, "--out", str(out)]) == 0
+    results = load(out / FILE)
+    assert str(tmp_path) not in (out / FILE).read_text()
+    assert [result.name for result in results.cases] == ["3x3 256>256 @14"]
+    assert results.cases[0].figure("fastconv") > 0
+    assert "must have no results.json yet" in error_of(capsys, *RUN, "--out", str(out))
+    assert cli.main([*RUN, "--resume", str(out)]) == 0
+    assert load(out / FILE) == results
+    other = error_of(capsys, *RUN, "--rounds", "3", "--resume", str(out))
+    assert "must have the options of the run that it goes on with" in other
+    assert "with rounds=2; got rounds=3" in other
+
+
+@pytest.mark.skipif(find_spec("ncnn") is not None, reason="ncnn is installed")
+def test_no_peer_is_an_error(capsys, tmp_path, quick_limits):
+    argv = ["--cases", "3x3 256>256 @14", "--peers", "ncnn", "--out", str(tmp_path)]
+    assert "one must be installed at least" in error_of(capsys, *argv)
