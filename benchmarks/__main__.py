@@ -14,28 +14,29 @@ import numpy as np
 
 from fastconv import levels
 
-from . import commandline, compare, machine, results, rounds
+from . import commandline, compare, machine, overhead, results, rounds
+from .peers import SUBJECT
 from .team import Spec, Team
 
 INTERRUPTED = 130  # exit status, as a shell has it after Ctrl-C
-EXTRA = 'pip install "fastconv[bench]"'
+MODULES = ("rich", "matplotlib", "tabulate")
+INSTALL = 'pip install -e ".[bench]"'
 
 Fail = Callable[[str], NoReturn]
 
 
 def _specs(options: Namespace) -> list[Spec]:
     """The workers of a command."""
-    interpreters = dict(options.python)
+    interpreters = {name: options.every_python or sys.executable for name in options.peers}
+    interpreters[SUBJECT] = sys.executable
+    interpreters |= options.pythons
 
-    def spec(
-        peer: str, variant: str = "", threads: int = options.threads, **variables: str
-    ) -> Spec:
+    def spec(peer: str, variant: str = "", threads: int = options.threads, **more: str) -> Spec:
         label = f"{peer}/{variant}" if variant else peer
-        python = interpreters.get(peer, sys.executable)
-        return Spec(label, peer, threads, options.dtype, python, variables)
+        return Spec(label, peer, threads, options.dtype, interpreters[peer], more)
 
     if options.command == "levels":
-        return [spec("fastconv", level, FASTCONV_LEVEL=level) for level in levels.runnable()]
+        return [spec(SUBJECT, level, FASTCONV_LEVEL=level) for level in levels.runnable()]
     if options.command == "threads":
         powers = (2**i for i in range(options.threads.bit_length()))
         counts = sorted({*powers, options.threads})
@@ -65,26 +66,21 @@ def _blank(options: Namespace) -> results.Results:
     )
 
 
-def _place(options: Namespace, fail: Fail) -> tuple[Path, results.Results | None]:
-    """The folder of the results, and those that it has where the run goes on."""
-    if options.resume:
-        try:
-            return options.resume, results.load(options.resume / results.FILE)
-        except (OSError, ValueError) as error:
-            fail(f"argument --resume: {error}")
-    folder = options.out
-    folder = folder or Path("benchmarks-results", datetime.now().strftime("%Y-%m-%d-%H%M%S"))
+def _new_folder(options: Namespace, fail: Fail) -> Path:
+    """Where the results of a new run go."""
+    name = datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    folder = options.out or Path("benchmarks-results", name)
     if (folder / results.FILE).exists():
         fail(f"argument --out: must have no {results.FILE} yet, or be --resume; got {folder}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(f"argument --out: must be a folder that can be written; got {error}")
-    return folder, None
+    return folder
 
 
-def _resumed(old: results.Results, new: results.Results, fail: Fail) -> results.Results:
-    """`old`, if the run can go on with it."""
+def _check_same(old: results.Results, new: results.Results, fail: Fail) -> None:
+    """A run goes on only with what it began with."""
     for what in ("options", "machine", "peers"):
         before, after = getattr(old, what), getattr(new, what)
         changed = [name for name in before | after if before.get(name) != after.get(name)]
@@ -95,24 +91,22 @@ def _resumed(old: results.Results, new: results.Results, fail: Fail) -> results.
                 f"argument --resume: must have the {what} of the run that it goes on with, "
                 f"which was `{old.command}` with {was}; got {now}"
             )
-    return old
 
 
 def _measure(options: Namespace, fail: Fail) -> int:
     """Run one of the commands that measure; the exit status."""
-    from rich.console import Console
+    from . import progress
 
-    from . import progress, report, tables
-
-    folder, old = _place(options, fail)
+    folder = options.resume or _new_folder(options, fail)
     run = _blank(options)
     with Team(_specs(options)) as team, progress.Display() as display:
         display("phase", text="starting the libraries")
         run.peers = team.start()
         if not team.labels:
             fail(f"argument --peers: one must be installed at least; got {team.absent}")
-        if old:
-            run = _resumed(old, run, fail)
+        if options.resume:
+            _check_same(options.begun, run, fail)
+            run = options.begun
         else:
             display("phase", text="measuring the machine")
             itemsize = np.dtype(options.dtype).itemsize
@@ -123,18 +117,35 @@ def _measure(options: Namespace, fail: Fail) -> int:
             options.rounds,
             options.seconds,
             options.time_limit,
-            not options.quick,
             options.seed,
         )
         finished = rounds.run(run, _jobs(options), team, how, folder / results.FILE, display)
     if run.cases:
-        written = report.write(run, folder)
-        progress.show_tables(Console(), tables.everything(run))
-        print(f"Written: {written[0]} and the rest of {folder}")
+        _show(run)
+        _report(run, folder)
     if not finished:
-        print(f"Interrupted. To go on: the same command with --resume {folder}")
+        print(f"Interrupted. To go on: python -m benchmarks --resume {folder}")
+        if options.pythons or options.every_python:
+            print("with the same --python.")
         return INTERRUPTED
     return 0
+
+
+def _show(run: results.Results) -> None:
+    """The tables of a run on the terminal."""
+    from rich.console import Console
+
+    from . import progress, tables
+
+    console = Console()
+    progress.show_tables(console, tables.everything(run))
+    console.print(tables.legend(run), markup=False, highlight=False, soft_wrap=True)
+
+
+def _report(run: results.Results, folder: Path) -> None:
+    from . import report
+
+    print(f"Written: {report.write(run, folder)[0]} and the rest of {folder}")
 
 
 def _compare(old: results.Results, new: results.Results) -> None:
@@ -150,22 +161,33 @@ def _compare(old: results.Results, new: results.Results) -> None:
     print("\n".join(compare.summary(comparison)))
 
 
+def _run(options: Namespace, fail: Fail) -> int:
+    """Do what the options say; the exit status."""
+    if options.command == "overhead":
+        overhead.main()
+        return 0
+    missing = [module for module in MODULES if find_spec(module) is None]
+    if missing:
+        fail(f"{', '.join(missing)} must be installed, in the checkout: {INSTALL}")
+    if options.command == "compare":
+        _compare(options.old[1], options.new[1])
+    elif options.command == "report":
+        path, run = options.run
+        _report(run, path.parent)
+    elif options.command == "profile":
+        from . import profile
+
+        profile.main(options)
+    else:
+        return _measure(options, fail)
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit status."""
     options, fail = commandline.parse(sys.argv[1:] if argv is None else argv)
-    for module in ("rich", "matplotlib", "tabulate"):
-        if find_spec(module) is None:
-            fail(f"{module} must be installed: {EXTRA}")
     try:
-        if options.command == "compare":
-            _compare(options.old, options.new)
-            return 0
-        if options.command == "profile":
-            from . import profile
-
-            profile.main(options)
-            return 0
-        return _measure(options, fail)
+        return _run(options, fail)
     except KeyboardInterrupt:
         print("Interrupted.")
         return INTERRUPTED

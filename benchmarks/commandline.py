@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from fastconv import threads
 
 from . import cases, machine, networks, peers, results
+from .peers import SUBJECT
 
 COMMANDS = {
     "layers": "single layers (the default)",
@@ -73,25 +74,30 @@ def _cases(text: str) -> list[cases.Case]:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _python(text: str) -> tuple[str, str]:
-    """PEER=INTERPRETER."""
-    peer, _, path = text.partition("=")
-    if peer not in peers.NAMES:
+def _python(text: str) -> tuple[str | None, str]:
+    """PEER=PATH of an interpreter; without PEER=, None and the path."""
+    peer, equals, path = text.partition("=")
+    if equals and peer not in peers.NAMES:
         raise argparse.ArgumentTypeError(
-            f"must be PEER=PATH with a peer of {', '.join(peers.NAMES)}; got {text!r}"
+            f"must be PATH, or PEER=PATH with a peer of {', '.join(peers.NAMES)}; got {text!r}"
         )
-    found = shutil.which(path)
+    found = shutil.which(path if equals else text)
     if found is None:
         raise argparse.ArgumentTypeError(f"the path must be of an interpreter; got {text!r}")
-    return peer, os.path.abspath(found)
+    return (peer if equals else None), os.path.abspath(found)
 
 
-def _results(text: str) -> results.Results:
-    """A results.json, or the folder that has it."""
+def _results(text: str) -> tuple[Path, results.Results]:
+    """The path of a results.json, or of the folder that has it, and what is in it."""
     path = Path(text)
+    if path.is_dir():
+        path /= results.FILE
     try:
-        return results.load(path / results.FILE if path.is_dir() else path)
-    except (OSError, ValueError) as error:
+        return path, results.load(path)
+    except OSError as error:
+        reason = f"must be a {results.FILE} or a folder with one; got {path}: {error.strerror}"
+        raise argparse.ArgumentTypeError(reason) from None
+    except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
@@ -108,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
     comparing = commands.add_parser("compare", help=text, description=text)
     for name in ("old", "new"):
         comparing.add_argument(name, type=_results, metavar=f"{name.upper()}.json")
+    text = "write the report of a run once more"
+    reporting = commands.add_parser("report", help=text, description=text)
+    reporting.add_argument("run", type=_results, metavar="DIR")
+    text = "what a call and an import of fastconv cost beside the arithmetic"
+    commands.add_parser("overhead", help=text, description=text)
     text = "where a case's time goes"
     profiling = commands.add_parser("profile", help=text, description=text)
     profiling.add_argument("case", type=_cases, metavar="CASE")
@@ -134,10 +145,11 @@ def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
         text = f"groups ({groups}) or parts of cases' names, with commas; default: all"
         add("--cases", type=_cases, help=text)
     known = networks.ENGINES if command == "networks" else peers.NAMES
-    if command != "levels":
-        default = (
-            "fastconv" if command == "threads" else f"all, quick without {', '.join(COMPILED)}"
-        )
+    if command == "levels":
+        parser.set_defaults(peers=None)
+    else:
+        installed = f"those installed, quick without {', '.join(COMPILED)}"
+        default = SUBJECT if command == "threads" else installed
         text = f"of {', '.join(known)}; default: {default}"
         add("--peers", type=_subset("peers", known), help=text)
     add("--rounds", type=_number(int, 1), help=f"default: {ROUNDS}, quick {QUICK_ROUNDS}")
@@ -146,41 +158,57 @@ def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
     add("--seed", type=_number(int, 0), default=0, help="of the order of turns")
     text = "seconds until a peer counts as hung; default: %(default)g"
     add("--time-limit", type=_number(float, 0.1), default=60.0, help=text)
-    text = "the interpreter that has a peer's library; may be repeated"
-    add("--python", type=_python, action="append", default=[], metavar="PEER=PATH", help=text)
+    text = f"an interpreter with the library of a peer, or of all but {SUBJECT}; may be repeated"
+    add("--python", type=_python, action="append", default=[], metavar="[PEER=]PATH", help=text)
     place = parser.add_mutually_exclusive_group()
     text = "a new folder for the results; default: benchmarks-results/<date-time>"
     place.add_argument("--out", type=Path, metavar="DIR", help=text)
-    text = "go on with an interrupted run, with the same options"
-    place.add_argument("--resume", type=Path, metavar="DIR", help=text)
+    text = "go on with an interrupted run, with its options (but for --python)"
+    place.add_argument("--resume", type=_results, metavar="DIR", help=text)
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Callable[[str], NoReturn]]:
     """The options, defaults of the command filled in, and what reports an error and exits.
 
-    `layers` is the command where none is named.
+    `layers` is the command where none is named, or with --resume that of the run.
     """
-    argv = list(argv)
-    if not argv or (argv[0].startswith("-") and argv[0] not in ("-h", "--help")):
-        argv.insert(0, "layers")
     parser = _parser()
+    named = bool(argv) and (not argv[0].startswith("-") or argv[0] in ("-h", "--help"))
+    argv = list(argv) if named else ["layers", *argv]
     chosen = parser.parse_args(argv)
+    if getattr(chosen, "resume", None):
+        command = shlex.split(chosen.resume[1].command)[3:]
+        was = command[0] if command else "nothing"
+        if was not in COMMANDS or (named and was != argv[0]):
+            wanted = argv[0] if named else ", ".join(COMMANDS)
+            parser.error(f"argument --resume: must be a run of {wanted}; got one of {was}")
+        argv = [*command, *argv[1:]]
+        chosen = parser.parse_args(argv)
     if chosen.command in COMMANDS:
-        chosen.rounds = chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS)
-        chosen.seconds = chosen.seconds or (QUICK_SECONDS if chosen.quick else SECONDS)
         chosen.text = _without_paths(argv)
-        if chosen.command == "networks":
-            names = (QUICK_NETWORK,) if chosen.quick else networks.NAMES
-            chosen.cases = chosen.cases or list(names)
-        else:
-            chosen.cases = chosen.cases or list(cases.QUICK if chosen.quick else cases.ALL)
-        if chosen.command in ("layers", "networks"):
-            known = networks.ENGINES if chosen.command == "networks" else peers.NAMES
-            usual = [name for name in known if not (chosen.quick and name in COMPILED)]
-            chosen.peers = chosen.peers or usual
-        elif chosen.command == "threads":
-            chosen.peers = chosen.peers or ["fastconv"]
+        _fill_in(chosen)
     return chosen, parser.error
+
+
+def _fill_in(chosen: argparse.Namespace) -> None:
+    """The options whose defaults depend on others."""
+    quick = chosen.quick
+    chosen.rounds = chosen.rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    chosen.seconds = chosen.seconds or (QUICK_SECONDS if quick else SECONDS)
+    if chosen.command == "networks":
+        usual, known = ([QUICK_NETWORK] if quick else list(networks.NAMES)), networks.ENGINES
+    else:
+        usual, known = list(cases.QUICK if quick else cases.ALL), peers.NAMES
+    chosen.cases = chosen.cases or usual
+    if chosen.command in ("threads", "levels"):
+        known = (SUBJECT,)
+    without = COMPILED if quick else ()
+    chosen.peers = chosen.peers or [name for name in known if name not in without]
+    pythons = dict(chosen.python)
+    chosen.every_python = pythons.pop(None, None)
+    chosen.pythons = pythons
+    path, chosen.begun = chosen.resume or (None, None)
+    chosen.resume = path and path.parent
 
 
 def _without_paths(argv: Sequence[str]) -> str:

@@ -14,9 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table as Grid
 from rich.text import Text
 
+from .peers import SUBJECT
 from .results import CaseResult
 from .tables import Table
-from .tables.figures import SUBJECT, label, times
+from .tables.figures import label, times
 
 FINISHED = 6  # finished cases that stay in view
 LONGEST = 48  # characters of a cell before it is broken

@@ -1,16 +1,21 @@
 """``python -m benchmarks``: bad arguments, compare, and a run of this checkout alone."""
 
+import shutil
 import sys
 from importlib.util import find_spec
 
 import pytest
 
-from benchmarks import __main__ as cli
-from benchmarks import commandline, machine
-from benchmarks.results import FILE, CaseResult, Form, Results, load, save
+pytest.importorskip("tabulate")
+pytest.importorskip("matplotlib")
+pytest.importorskip("rich")
 
-for module in ("rich", "matplotlib", "tabulate"):
-    pytest.importorskip(module)
+from benchmark_runs import synthetic
+
+from benchmarks import __main__ as cli
+from benchmarks import commandline, machine, overhead
+from benchmarks.cases import ALL
+from benchmarks.results import FILE, CaseResult, Form, Results, load, save
 
 MANY = str(10**6)
 
@@ -40,11 +45,12 @@ def error_of(capsys, *argv):
         (["--time-limit", "-1"], "must be at least 0.1, float; got '-1'"),
         (["--python", "torch"], "the path must be of an interpreter; got 'torch'"),
         (["--python", "torch=/nowhere/python"], "got 'torch=/nowhere/python'"),
-        (["--python", f"pytorch={sys.executable}"], "must be PEER=PATH with a peer of fastconv"),
+        (["--python", f"pytorch={sys.executable}"], "or PEER=PATH with a peer of fastconv"),
         (["levels", "--peers", "torch"], "unrecognized arguments: --peers torch"),
         (["layer"], "invalid choice: 'layer'"),
-        (["--resume", "/nowhere"], "argument --resume: "),
-        (["--resume", "a", "--out", "b"], "not allowed with argument"),
+        (["--python", "/nowhere/python"], "got '/nowhere/python'"),
+        (["--resume", "/nowhere"], "argument --resume: must be a results.json or a folder"),
+        (["report", "/nowhere"], "got /nowhere: No such file"),
         (["compare", "/nowhere.json", "/nowhere.json"], "No such file"),
         (["compare"], "required: OLD.json, NEW.json"),
         (["profile", "no such"], "got 'no such'"),
@@ -56,7 +62,7 @@ def test_bad_arguments(capsys, argv, message):
 
 def test_what_is_not_installed(capsys, monkeypatch):
     monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "rich" else True)
-    message = 'rich must be installed: pip install "fastconv[bench]"'
+    message = 'rich must be installed, in the checkout: pip install -e ".[bench]"'
     assert message in error_of(capsys, "--quick")
 
 
@@ -97,8 +103,19 @@ def test_workers_of_variants():
     assert threads["fastconv/1"].threads == 1
     levels = specs("levels", "--threads", "1")
     assert levels["fastconv/baseline"].environment == {"FASTCONV_LEVEL": "baseline"}
-    python = specs("--peers", "torch,fastconv", "--python", f"torch={sys.executable}")
-    assert list(python) == ["fastconv", "torch"]
+
+
+def test_interpreters():
+    def pythons(*argv):
+        specs = cli._specs(parsed("--peers", "torch,jax,fastconv", *argv))
+        return {spec.label: spec.python for spec in specs}
+
+    here, there = sys.executable, shutil.which("true")
+    assert pythons() == {"fastconv": here, "torch": here, "jax": here}
+    assert pythons("--python", f"jax={there}") == {"fastconv": here, "torch": here, "jax": there}
+    for order in ([f"jax={here}", there], [there, f"jax={here}"]):
+        words = [word for python in order for word in ("--python", python)]
+        assert pythons(*words) == {"fastconv": here, "torch": there, "jax": here}
 
 
 def run(seconds):
@@ -116,6 +133,20 @@ def test_compare(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert "slower" in printed
     assert "fastconv: 0.500 times as fast" in printed
+
+
+def test_report(capsys, tmp_path):
+    save(synthetic(ALL[:2]), tmp_path / FILE)
+    assert cli.main(["report", str(tmp_path)]) == 0
+    assert str(tmp_path / "report.md") in capsys.readouterr().out
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_overhead(capsys, monkeypatch):
+    for name, value in {"ROUNDS": 1, "IMPORTS": 1}.items():
+        monkeypatch.setattr(overhead, name, value)
+    assert cli.main(["overhead"]) == 0
+    assert "us overhead" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -145,8 +176,14 @@ def test_a_run_and_its_resume(capsys, tmp_path, quick_limits):
     assert [result.name for result in results.cases] == ["3x3 256>256 @14"]
     assert results.cases[0].figure("fastconv") > 0
     assert "must have no results.json yet" in error_of(capsys, *RUN, "--out", str(out))
-    assert cli.main([*RUN, "--resume", str(out)]) == 0
-    assert load(out / FILE) == results
+    for again in (RUN, ["layers"], []):
+        assert cli.main([*again, "--resume", str(out)]) == 0
+        assert load(out / FILE) == results
+    resume = ["--resume", str(out)]
+    assert "must be a run of networks; got one of layers" in error_of(capsys, "networks", *resume)
+    assert "not allowed with argument" in error_of(capsys, *resume, "--out", "b")
+    assert cli.main([*resume, "--cases", "3x3 512>512 @7"]) == 0
+    assert len(load(out / FILE).cases) == 2
     other = error_of(capsys, *RUN, "--rounds", "3", "--resume", str(out))
     assert "must have the options of the run that it goes on with" in other
     assert "with rounds=2; got rounds=3" in other

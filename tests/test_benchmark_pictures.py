@@ -6,9 +6,9 @@ pytest.importorskip("tabulate")
 pytest.importorskip("matplotlib")
 
 import numpy as np
+from benchmark_runs import layer, results, small, synthetic, variants
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
-from test_benchmark_tables import layer, results, small, synthetic, variants
 
 from benchmarks import pictures
 from benchmarks.cases import ALL, KINDS

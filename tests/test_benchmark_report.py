@@ -11,8 +11,8 @@ pytest.importorskip("tabulate")
 pytest.importorskip("matplotlib")
 pytest.importorskip("rich")
 
+from benchmark_runs import by_hand, layer, results, small, synthetic, variants
 from rich.console import Console
-from test_benchmark_tables import by_hand, layer, results, small, synthetic, variants
 
 from benchmarks import progress, report, tables
 from benchmarks.cases import ALL, select

@@ -14,7 +14,7 @@ import pytest
 from benchmarks import peers
 from benchmarks.cases.case import Case
 from benchmarks.processes import CHECKOUT, Worker, WorkerFailed
-from benchmarks.reference import errors, reference, wrong_above
+from benchmarks.reference import errors, reference, right_within
 from benchmarks.worker import without_paths
 
 TESTS = Path(__file__).parent
@@ -156,8 +156,10 @@ def test_wrong_results_are_seen(tmp_path):
     with start("wrong") as worker:
         forms = build(worker, tmp_path)
     for name, form in forms.items():
-        error, _ = errors(np.load(form["result"]), expected)
-        assert error > 10 * wrong_above(CASE, "float32"), name
+        error, rms = errors(np.load(form["result"]), expected)
+        greatest, most = right_within(CASE, "float32")
+        assert error > 10 * greatest, name
+        assert rms > 10 * most, name
         assert math.isinf(error) == (name in ("shape", "infinite"))
 
 
@@ -267,4 +269,24 @@ def test_installed_libraries_compute_the_cases(peer, dtype, tmp_path):
                 assert form["status"] == "ok", (case.name, form)
                 result = np.load(form["result"])
                 assert result.dtype == dtype
-                assert errors(result, expected)[0] <= wrong_above(case, dtype), case.name
+                error, rms = errors(result, expected)
+                greatest, most = right_within(case, dtype)
+                assert error <= greatest, case.name
+                assert rms <= most, case.name
+
+
+def rounded(values, bits):
+    """Values with so many significant bits."""
+    mantissa, exponent = np.frexp(values.astype(np.float64))
+    return np.ldexp(np.round(np.ldexp(mantissa, bits)), exponent - bits)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bfloat16_is_wrong(case):
+    """Even where it is of the filter alone."""
+    x, weight, bias = case.arrays("float32")
+    error, rms = errors(
+        reference(case, x, rounded(weight, 8), bias), reference(case, x, weight, bias)
+    )
+    greatest, most = right_within(case, "float32")
+    assert error > greatest or rms > most

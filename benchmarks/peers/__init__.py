@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Protocol, cast
 if TYPE_CHECKING:
     from ..cases.case import Case, FloatArray
 
+SUBJECT = "fastconv"  # whom the others are compared with
 NAMES = (
-    "fastconv",
+    SUBJECT,
     "torch",
     "onnxruntime",
     "openvino",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from matplotlib.axes import Axes
 
+from ..peers import SUBJECT
 from ..results import CaseResult, Results
 from ..statistics import Ratio, geometric_mean, median, quartiles
 from ..tables import figures
@@ -136,14 +137,14 @@ def _bars(title: str, cases: Sequence[CaseResult], peers: Sequence[str]) -> Axes
 def _marks(title: str, cases: Sequence[CaseResult], peers: Sequence[str]) -> Axes:
     """A bar for fastconv and a mark for each other, for where bars would be too many."""
     drawn = style.axes(ROW * len(cases), title, len(peers) + 1)
-    lanes = [peer for peer in peers if peer != figures.SUBJECT]
+    lanes = [peer for peer in peers if peer != SUBJECT]
     for peer in peers:
         shift = 0.8 * ((lanes.index(peer) + 0.5) / len(lanes) - 0.5) if peer in lanes else 0.0
         found = [(ROW * (i + 0.5 + shift), _rate(case, peer)) for i, case in enumerate(cases)]
         values = [(y, value) for y, value in found if value]
         places, rates = [y for y, _ in values], [value.value for _, value in values]
         colour = style.colour(peer)
-        if peer == figures.SUBJECT:
+        if peer == SUBJECT:
             pale = (colour, 0.3)
             drawn.barh(places, rates, ROW * 0.8, color=pale, ec=colour, label=peer, zorder=1)
         else:
@@ -193,7 +194,7 @@ def _word(drawn: Axes, y: float, text: str) -> None:
 
 def _peak(drawn: Axes, cases: Sequence[CaseResult]) -> None:
     """The FMA peak as a line, or in words where it is far off the scale."""
-    peaks = [median(result.peak) for result in cases if result.peak]
+    peaks = [result.flops for result in cases if result.flops]
     if not peaks:
         return
     peak = median(peaks) / 1e9

@@ -49,7 +49,7 @@ def roofline(results: Results, folder: Path) -> Iterator[Picture]:
     drawn = style.axes(HEIGHT, title, len(points))
     xs, ys = zip(*(point for values in points.values() for point in values), strict=True)
     left, right = min(xs) / FREE, max(xs)
-    peaks = [median(flops) / 1e9] if (flops := results.limits.get("peak_flops")) else []
+    peaks = [max(flops) / 1e9] if (flops := results.limits.get("peak_flops")) else []
     style.logarithmic(drawn, [left, right], [*ys, *peaks])
     for peak in peaks:
         _roofs(drawn, results, peak, (left, right), min(ys))

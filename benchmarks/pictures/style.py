@@ -11,8 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from ..peers import NAMES
-from ..tables.figures import SUBJECT
+from ..peers import NAMES, SUBJECT
 
 WIDTH = 6.5  # inches of the axes; names of cases stand to the left of them
 LEGEND_COLUMNS = 5

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 from .. import machine
 from ..cases import KINDS, NETWORKS, Case
+from ..peers import SUBJECT
 from ..results import CaseResult, Results
-from ..statistics import Ratio, median
+from ..statistics import Ratio
 from .table import NOTHING
 
-SUBJECT = "fastconv"
 OTHER = "other"  # the group of layers of no kind
 WORDS = {
     "wrong": "wrong",
@@ -30,7 +30,7 @@ MEANINGS = {
 
 
 def subject(results: Results) -> str | None:
-    """Whom the others are compared with: fastconv, or the first peer of a run without it.
+    """fastconv, with which the others are compared, or the first peer of a run without it.
 
     None where the peers are variants of one another, or where none is here.
     """
@@ -103,9 +103,8 @@ def share(result: CaseResult, results: Results, peer: str) -> float | None:
     seconds = result.figure(peer)
     if seconds is None:
         return None
-    flops = median(result.peak) if result.peak else None
     case = Case.from_dict(result.case)
-    return machine.roofline(case, results.limits, itemsize(results), flops) / seconds
+    return machine.roofline(case, results.limits, itemsize(results), result.flops) / seconds
 
 
 def error(result: CaseResult, peer: str) -> float | None:
