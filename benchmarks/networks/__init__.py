@@ -10,9 +10,9 @@ import zlib
 
 import numpy as np
 
+from ..peers.common import Call
 from . import mobilenetv2, resnet50, vgg16
 from .graph import Array
-from .runner import Runner
 
 _DESCRIPTIONS = {
     "vgg16": vgg16.describe,
@@ -30,7 +30,7 @@ def arrays(network: str, batch: int) -> Array:
     return rng.standard_normal((batch, *shape), np.float32)
 
 
-def build(peer: str, network: str, batch: int, threads: int) -> dict[str, Runner]:
+def build(peer: str, network: str, batch: int, threads: int) -> dict[str, Call]:
     """The network in one library, in each of the forms that its users run.
 
     Raises

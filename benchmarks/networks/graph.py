@@ -184,11 +184,6 @@ class Network:
         return run
 
 
-def channels_first(weight: Array) -> Array:
-    """(*kernel, in, out) as (out, in, *kernel)."""
-    return np.ascontiguousarray(np.moveaxis(weight, (-1, -2), (0, 1)))
-
-
 def _window(x: Value, *sizes: int) -> tuple[Shape, ...]:
     return tuple((size,) * (len(x.shape) - 1) for size in sizes)
 

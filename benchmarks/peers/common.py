@@ -13,7 +13,7 @@ from . import Unsupported
 
 
 class Call:
-    """A runner made of a function that computes and one that converts what it returned."""
+    """A runner: a function that computes, and one that converts what that one returned."""
 
     def __init__(
         self, compute: Callable[[], Any], convert: Callable[[Any], FloatArray] = np.asarray

@@ -1,6 +1,8 @@
-"""A case as an ONNX model, for the libraries that read those."""
+"""ONNX models in memory, for the libraries that read those; and a case as one."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -13,7 +15,7 @@ OPSET, IR_VERSION = 17, 8  # old enough for every reader
 
 
 def onnx_model(case: Case, weight: FloatArray, bias: FloatArray) -> bytes:
-    """A graph of one Conv or ConvTranspose, channels-first and in float32."""
+    """A graph of one Conv or ConvTranspose."""
     befores, afters = zip(*case.padding, strict=True)
     attributes = {
         "kernel_shape": case.kernel,
@@ -24,29 +26,32 @@ def onnx_model(case: Case, weight: FloatArray, bias: FloatArray) -> bytes:
     }
     if case.transposed:
         attributes["output_padding"] = case.output_padding
-    node = helper.make_node(
-        "ConvTranspose" if case.transposed else "Conv",
-        [INPUT, "weight", "bias"],
-        [OUTPUT],
-        **attributes,
-    )
+    kind = "ConvTranspose" if case.transposed else "Conv"
+    node = helper.make_node(kind, [INPUT, "weight", "bias"], [OUTPUT], **attributes)
+    constants = {"weight": weight_channels_first(weight), "bias": bias}
+    return serialised([node], constants, case.input_shape, case.output_shape)
+
+
+def serialised(
+    nodes: Sequence[onnx.NodeProto],
+    constants: Mapping[str, FloatArray],
+    input_shape: tuple[int, ...],
+    output_shape: tuple[int, ...],
+) -> bytes:
+    """The model from INPUT to OUTPUT; (n, *size, c) is given and becomes (n, c, *size)."""
+
+    def described(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
+        n, *size, channels = shape
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, (n, channels, *size))
+
     graph = helper.make_graph(
-        [node],
-        "layer",
-        [_channels_first(INPUT, case.input_shape)],
-        [_channels_first(OUTPUT, case.output_shape)],
-        [
-            numpy_helper.from_array(weight_channels_first(weight), "weight"),
-            numpy_helper.from_array(bias, "bias"),
-        ],
+        nodes,
+        "benchmark",
+        [described(INPUT, input_shape)],
+        [described(OUTPUT, output_shape)],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
-    )
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION)
     onnx.checker.check_model(model)
     return model.SerializeToString()
-
-
-def _channels_first(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
-    n, *size, channels = shape
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, (n, channels, *size))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import onnxruntime as ort
 
 from ..cases.case import Case, FloatArray
@@ -35,18 +37,21 @@ def build(
     seen = case
     if form == AS_IMAGE:
         seen, x, weight = as_image(case, x, weight)
+    compute, output = session(onnx_model(seen, weight, bias), x, threads)
+    return Call(compute, lambda _: channels_last(output()).reshape(case.output_shape))
+
+
+def session(
+    model: bytes, x: FloatArray, threads: int
+) -> tuple[Callable[[], None], Callable[[], FloatArray]]:
+    """What runs a model on an input that lies ready, and what gives its output, channels-first."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = ort.InferenceSession(
-        onnx_model(seen, weight, bias), options, providers=["CPUExecutionProvider"]
-    )
-    binding = session.io_binding()
+    made = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    binding = made.io_binding()
     binding.bind_ortvalue_input(INPUT, ort.OrtValue.ortvalue_from_numpy(channels_first(x)))
     binding.bind_output(OUTPUT)
-    return Call(
-        lambda: session.run_with_iobinding(binding),
-        lambda _: channels_last(binding.get_outputs()[0].numpy()).reshape(case.output_shape),
-    )
+    return lambda: made.run_with_iobinding(binding), lambda: binding.get_outputs()[0].numpy()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import openvino
 
 from ..cases.case import Case, FloatArray
@@ -29,16 +31,21 @@ def build(
 ) -> Runner:
     """A request whose input tensor is set."""
     float32_only(x)
+    compute, output = request(onnx_model(case, weight, bias), x, threads)
+    return Call(compute, lambda _: channels_last(output()))
+
+
+def request(
+    model: bytes, x: FloatArray, threads: int
+) -> tuple[Callable[[], object], Callable[[], FloatArray]]:
+    """What runs a model on an input that lies ready, and what gives its output, channels-first."""
     core = openvino.Core()
     options = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "f32",
     }
-    model = core.compile_model(core.read_model(onnx_model(case, weight, bias), b""), "CPU", options)
-    request = model.create_infer_request()
-    request.set_input_tensor(openvino.Tensor(channels_first(x)))
-    return Call(
-        lambda: request.infer(share_outputs=True),
-        lambda _: channels_last(request.get_output_tensor(0).data),
-    )
+    compiled = core.compile_model(core.read_model(model, b""), "CPU", options)
+    made = compiled.create_infer_request()
+    made.set_input_tensor(openvino.Tensor(channels_first(x)))
+    return lambda: made.infer(share_outputs=True), lambda: made.get_output_tensor(0).data

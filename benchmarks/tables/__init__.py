@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from ..results import Results
-from .comparison import errors, layers, legend, networks, summary
+from . import figures
+from .comparison import all_layers, errors, layers, legend, networks, summary
 from .findings import behind, failures, refusals, wide
 from .run import libraries, machine, variants
 from .table import Table, html, markdown
 
+FEW = 30  # layers
+
 __all__ = [
     "Table",
+    "all_layers",
     "behind",
     "errors",
     "everything",
@@ -29,10 +33,14 @@ __all__ = [
 
 
 def everything(results: Results) -> list[Table]:
-    """What a terminal shows at the end of a run: figures without their intervals."""
+    """What a terminal shows at the end of a run: figures without their intervals.
+
+    Few layers come in one table, many in one for each kind.
+    """
+    few = len(figures.layers(results)) <= FEW
     return [
-        *layers(results, intervals=False).values(),
-        *summary(results),
+        *(all_layers(results) if few else layers(results, intervals=False).values()),
+        *(() if few else summary(results)),
         *networks(results, intervals=False),
         *variants(results, intervals=False),
         libraries(results),

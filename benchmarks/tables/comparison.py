@@ -47,26 +47,42 @@ def layers(results: Results, intervals: bool = True) -> dict[str, Table]:
     own = subject(results)
     if own is None:
         return {}
+    return {
+        kind: _layers(kind, cases, results, own, intervals)
+        for kind, cases in figures.kinds(results).items()
+    }
+
+
+def all_layers(results: Results) -> list[Table]:
+    """The comparison of all layers in one table, without quartiles; none where none ran."""
+    own, cases = subject(results), figures.layers(results)
+    return [_layers("Layers", cases, results, own, False)] if own and cases else []
+
+
+def _layers(
+    title: str, cases: Sequence[CaseResult], results: Results, own: str, intervals: bool
+) -> Table:
     others = _others(results, figures.layers(results), own)
-    headers = ["layer", f"{own} GFLOP/s", "share of roofline", "error", *others]
-    tables = {}
-    for group, cases in figures.kinds(results).items():
-        rows = []
-        for result in cases:
-            seconds, part = result.figure(own), share(result, results, own)
-            rows.append([
-                figures.label(result),
-                number(figures.rate(result, seconds)) if seconds else word(result, own),
-                number(part) if part else NOTHING,
-                scientific(figures.error(result, own)),
-                *(_ratio(result, own, peer, intervals) for peer in others),
-            ])  # fmt: skip
-        footer = [MEAN, "", _mean_share(cases, results, own), ""]
-        footer += [_mean(cases, own, peer) for peer in others]
-        marked = _marked(cases, own, others, 4)
-        title = f"{group} ({figures.setting(results)})"
-        tables[group] = Table(title, "", headers, rows, [footer], marked)
-    return tables
+    rows = []
+    for result in cases:
+        seconds, part = result.figure(own), share(result, results, own)
+        rows.append([
+            figures.label(result),
+            number(figures.rate(result, seconds)) if seconds else word(result, own),
+            number(part) if part else NOTHING,
+            scientific(figures.error(result, own)),
+            *(_ratio(result, own, peer, intervals) for peer in others),
+        ])  # fmt: skip
+    footer = [MEAN, "", _mean_share(cases, results, own), ""]
+    footer += [_mean(cases, own, peer) for peer in others]
+    return Table(
+        f"{title} ({figures.setting(results)})",
+        "",
+        ["layer", f"{own} GFLOP/s", "share of roofline", "error", *others],
+        rows,
+        [footer],
+        _marked(cases, own, others, 4),
+    )
 
 
 def networks(results: Results, intervals: bool = True) -> list[Table]:

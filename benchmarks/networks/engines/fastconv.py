@@ -12,6 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+import fastconv
+
+from ...peers.common import Call
 from ..graph import (
     Array,
     Conv,
@@ -23,15 +26,14 @@ from ..graph import (
     Parameters,
     Shape,
 )
-from ..runner import Runner
 
 MakeLinear = Callable[[Linear, Array, Array, int], Callable[[Array], Array]]
 
 
-def build(network: Network, parameters: Parameters, x: Array, threads: int) -> dict[str, Runner]:
+def build(network: Network, parameters: Parameters, x: Array, threads: int) -> dict[str, Call]:
     """The network over NHWC arrays."""
 
-    def runner(linear: MakeLinear) -> Runner:
+    def runner(linear: MakeLinear) -> Call:
         def step(operation: Operation) -> Callable[..., Array]:
             match operation:
                 case Conv():
@@ -45,15 +47,13 @@ def build(network: Network, parameters: Parameters, x: Array, threads: int) -> d
             raise TypeError(operation)
 
         run = network.program(step)
-        return Runner(lambda: run(x))
+        return Call(lambda: run(x))
 
     return {"layers": runner(linear_layer), "matmul": runner(matmul)}
 
 
 def convolution(conv: Conv, weight: Array, bias: Array, threads: int) -> Callable[..., Array]:
     """A layer that computes activation(convolution + bias + residual) in one pass."""
-    import fastconv
-
     layer = fastconv.Conv2d(
         conv.kernel,
         conv.x.shape[-1],
@@ -72,8 +72,6 @@ def linear_layer(
     linear: Linear, weight: Array, bias: Array, threads: int
 ) -> Callable[[Array], Array]:
     """A 1x1 convolution of images that have one pixel."""
-    import fastconv
-
     features, outputs = math.prod(linear.x.shape), len(bias)
     layer = fastconv.Conv2d(1, features, outputs, has_bias=True, activation=linear.activation)
     layer.load_state_dict({"weight": weight.reshape(1, 1, features, outputs), "bias": bias})

@@ -1,4 +1,4 @@
-"""torch: eager in both memory formats, and traced, frozen and optimised for inference."""
+"""PyTorch: eager in both memory formats, and traced, frozen and optimised for inference."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import torch
+from torch.nn import functional
 
+from ...peers.common import Call, channels_first, weight_channels_first
 from ..graph import (
     Array,
     Conv,
@@ -17,17 +19,12 @@ from ..graph import (
     Network,
     Operation,
     Parameters,
-    channels_first,
 )
-from ..runner import Runner
 
 
-def build(network: Network, parameters: Parameters, x: Array, threads: int) -> dict[str, Runner]:
+def build(network: Network, parameters: Parameters, x: Array, threads: int) -> dict[str, Call]:
     """The network over NCHW tensors, eager and as a TorchScript module."""
-    import torch
-
-    torch.set_num_threads(threads)
-    images = torch.from_numpy(np.ascontiguousarray(np.moveaxis(x, -1, 1)))
+    images = torch.from_numpy(channels_first(x))
     forms = {}
     for form, memory_format in (
         ("contiguous", torch.contiguous_format),
@@ -39,17 +36,14 @@ def build(network: Network, parameters: Parameters, x: Array, threads: int) -> d
         )
     forms["traced"] = (traced(*forms["channels_last"]), forms["channels_last"][1])
 
-    def runner(run: Callable[[Any], Any], images: Any) -> Runner:
-        return Runner(torch.inference_mode()(lambda: run(images)))
+    def runner(run: Callable[[Any], Any], images: Any) -> Call:
+        return Call(torch.inference_mode()(lambda: run(images)))
 
     return {form: runner(*parts) for form, parts in forms.items()}
 
 
 def eager(network: Network, parameters: Parameters, memory_format: Any) -> Callable[[Any], Any]:
     """Functional calls, in place where that is possible."""
-    import torch
-    from torch.nn import functional
-
     activations = {
         None: lambda y: y,
         "relu": torch.relu_,
@@ -58,7 +52,7 @@ def eager(network: Network, parameters: Parameters, memory_format: Any) -> Calla
 
     def convolution(conv: Conv) -> Callable[..., Any]:
         weight, bias = parameters[conv]
-        w = torch.from_numpy(channels_first(weight)).contiguous(memory_format=memory_format)
+        w = torch.from_numpy(weight_channels_first(weight)).contiguous(memory_format=memory_format)
         b = torch.from_numpy(bias)
         activation = activations[conv.activation]
 
@@ -70,7 +64,7 @@ def eager(network: Network, parameters: Parameters, memory_format: Any) -> Calla
 
     def linear(operation: Linear) -> Callable[[Any], Any]:
         weight, bias = parameters[operation]
-        w = torch.from_numpy(channels_first(weight)).flatten(1)
+        w = torch.from_numpy(weight_channels_first(weight)).flatten(1)
         b = torch.from_numpy(bias)
         activation = activations[operation.activation]
         return lambda x: activation(functional.linear(x.flatten(1), w, b))
@@ -92,7 +86,6 @@ def eager(network: Network, parameters: Parameters, memory_format: Any) -> Calla
 
 def traced(run: Callable[[Any], Any], images: Any) -> Callable[[Any], Any]:
     """`run` as TorchScript with constant weights, fused and laid out for oneDNN."""
-    import torch
 
     class Module(torch.nn.Module):
         def forward(self, x: Any) -> Any:
