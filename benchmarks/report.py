@@ -117,7 +117,7 @@ def _reading(results: Results) -> Iterator[str]:
         "the best call is the round's figure. What is far behind gets fewer rounds; where figures "
         "are spread wide, the rounds are run once more. A time is the median over the rounds. A "
         "ratio is that of two such medians; in parentheses, the quartiles of the ratios within "
-        "each round. Another run, at another time, has other times; its ratios should be these."
+        "each round. Another run has other times; its ratios should be near these."
     )
     yield (
         "Effective GFLOP/s count two operations for each multiplication of the definition, also "

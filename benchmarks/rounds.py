@@ -31,7 +31,7 @@ SLOW_FORM = 3.0  # a form that takes so many times as long as the peer's best fo
 SLOW_PEER = 10.0  # a peer that takes so many times as long as the best peer
 SETTLE = 0.02  # seconds after which OpenMP's threads have ceased to spin
 TRUSTED = "torch"  # whose logits are the reference
-NETWORK_RIGHT_WITHIN = 1e-2, 1e-3  # greatest and rms error of right logits, over up to 53 layers
+NETWORK_RIGHT_WITHIN = 1e-3, 1e-4  # greatest and rms error of logits over up to 53 layers
 
 OnEvent = Callable[..., None]
 
