@@ -103,7 +103,8 @@ def _measure(options: Namespace, fail: Fail) -> int:
         display("phase", text="starting the libraries")
         run.peers = team.start()
         if not team.labels:
-            fail(f"argument --peers: one must be installed at least; got {team.absent}")
+            why = "; ".join(f"{label}: {reason}" for label, reason in team.absent.items())
+            fail(f"argument --peers: one must be installed at least; got {why}")
         if options.resume:
             _check_same(options.begun, run, fail)
             run = options.begun

@@ -30,7 +30,9 @@ COMPILED = ("jax", "mlx", "max")  # take seconds for each layer: not in --quick 
 
 def _number(kind: type, low: float, high: float = float("inf")) -> Callable[[str], Any]:
     """A reader of numbers from `low` to `high`."""
-    rule = f"must be at least {low:g}" if high == float("inf") else f"must be {low:g} to {high:g}"
+    what = "a whole number" if kind is int else "a number"
+    to = "or more" if high == float("inf") else f"to {high:g}"
+    rule = f"must be {what}, {low:g} {to}"
 
     def read(text: str) -> Any:
         try:
@@ -38,7 +40,7 @@ def _number(kind: type, low: float, high: float = float("inf")) -> Callable[[str
         except ValueError:
             value = None
         if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{rule}, {kind.__name__}; got {text!r}")
+            raise argparse.ArgumentTypeError(f"{rule}; got {text!r}")
         return value
 
     return read

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -135,9 +136,11 @@ def load(path: Path) -> Results:
         raise ValueError(f"{path} must have format={FORMAT}; got format={found}")
     try:
         cases = [_case_result(case) for case in values.pop("cases")]
-        return Results(**values, cases=cases)
+        results = Results(**values, cases=cases)
+        _check(results)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} must have the fields of format {FORMAT}: {error}") from None
+    return results
 
 
 def _case_result(values: dict[str, Any]) -> CaseResult:
@@ -146,3 +149,17 @@ def _case_result(values: dict[str, Any]) -> CaseResult:
         for peer, forms in values.pop("peers").items()
     }
     return CaseResult(**values, peers=peers)
+
+
+def _check(results: Results) -> None:
+    """Raise where something is missing, or is not what tables and figures take it for."""
+    for values in (results.machine, results.limits, results.options, *results.peers.values()):
+        values.keys()
+    for peer in results.peers.values():
+        _ = peer["version"], peer["absent"]
+    for result in results.cases:
+        _ = result.case["name"]
+        series = [form.seconds for forms in result.peers.values() for form in forms.values()]
+        for number in chain(result.peak, *series):
+            if not isinstance(number, int | float) or not number > 0:
+                raise TypeError(f"{number!r} in {result.name} is no time or rate")

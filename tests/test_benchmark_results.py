@@ -63,6 +63,31 @@ def test_other_files_are_refused(tmp_path, text, message):
         results.load(path)
 
 
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("peers",), []),
+        (("peers", "torch"), {}),
+        (("machine",), "c"),
+        (("cases", 0, "case"), {}),
+        (("cases", 0, "peak", 0), 0),
+        (("cases", 0, "peers", "torch", "compiled", "seconds"), "abc"),
+        (("cases", 0, "peers", "torch", "compiled", "seconds"), [None]),
+    ],
+)
+def test_fields_of_another_kind_are_refused(tmp_path, where, value):
+    path = tmp_path / results.FILE
+    results.save(run(EXAMPLE), path)
+    whole = json.loads(path.read_text())
+    part = whole
+    for step in where[:-1]:
+        part = part[step]
+    part[where[-1]] = value
+    path.write_text(json.dumps(whole))
+    with pytest.raises(ValueError, match="must have the fields of format 1"):
+        results.load(path)
+
+
 def test_json_has_no_derived_figures(tmp_path):
     results.save(run(EXAMPLE), tmp_path / results.FILE)
     values = json.loads((tmp_path / results.FILE).read_text())["cases"][0]
