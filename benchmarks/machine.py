@@ -22,7 +22,8 @@ CACHES = ("l1", "l2", "l3")
 MEMORY = (256 << 20, 1 << 30)  # bytes that are read to measure memory: at least, at most
 LONG_ENOUGH = 0.01  # seconds of reading
 TRIES = 3  # the best of so many counts
-PEAK_STEPS, PEAK_TRIES = 30_000, 10
+PEAK_STEPS = 30_000  # a few tenths of a ms
+PEAK_SECONDS = 0.015  # longer than another process keeps a core at a time
 
 
 def usable_cores() -> int:
@@ -79,12 +80,15 @@ def describe() -> dict[str, Any]:
 
 
 def peak(num_threads: int, itemsize: int) -> float:
-    """FLOP/s of multiply-adds alone: the best of several measurements of a few tenths of a ms."""
+    """FLOP/s of multiply-adds alone: the best of many short measurements."""
     best = float("inf")
-    for _ in range(PEAK_TRIES):
+    now = time.perf_counter()
+    end = now + PEAK_SECONDS
+    while now < end:
         start = time.perf_counter()
         operations = native.multiply_adds(levels.running(), itemsize, PEAK_STEPS, num_threads)
-        best = min(best, time.perf_counter() - start)
+        now = time.perf_counter()
+        best = min(best, now - start)
     return operations / best
 
 
