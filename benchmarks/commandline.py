@@ -106,8 +106,9 @@ def _results(text: str) -> tuple[Path, results.Results]:
 def _parser() -> argparse.ArgumentParser:
     """All subcommands."""
     text = "fastconv beside other libraries, and one run beside another"
-    parser = argparse.ArgumentParser("python -m benchmarks", description=text)
-    commands = parser.add_subparsers(dest="command", required=True)
+    more = "Without a command: layers. Each command has options of its own: COMMAND --help."
+    parser = argparse.ArgumentParser("python -m benchmarks", description=text, epilog=more)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for command, text in COMMANDS.items():
         _add_run_options(
             commands.add_parser(command, help=text, description=text, allow_abbrev=False), command
@@ -115,10 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     text = "what became faster or slower beyond the noise"
     comparing = commands.add_parser("compare", help=text, description=text)
     for name in ("old", "new"):
-        comparing.add_argument(name, type=_results, metavar=f"{name.upper()}.json")
+        text = f"{results.FILE} of the {name} run, or its folder"
+        comparing.add_argument(name, type=_results, metavar=f"{name.upper()}.json", help=text)
     text = "write the report of a run once more"
     reporting = commands.add_parser("report", help=text, description=text)
-    reporting.add_argument("run", type=_results, metavar="DIR")
+    reporting.add_argument("run", type=_results, metavar="DIR", help=f"with {results.FILE}")
     text = "what a call and an import of fastconv cost beside the arithmetic"
     commands.add_parser("overhead", help=text, description=text)
     text = "where a case's time goes"
@@ -130,9 +132,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_problem_options(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
     add = parser.add_argument
-    add("--threads", type=_threads, default=machine.usable_cores(), help="default: %(default)s")
-    add("--dtype", choices=dtypes, default=dtypes[0])
-    add("--batch", type=_number(int, 1), default=1, help="images per call; default: %(default)s")
+    text = "default: %(default)s"
+    add("--threads", type=_threads, default=machine.usable_cores(), metavar="N", help=text)
+    add("--dtype", choices=dtypes, default=dtypes[0], help=text)
+    text = "images per call; default: %(default)s"
+    add("--batch", type=_number(int, 1), default=1, metavar="N", help=text)
 
 
 def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
@@ -140,26 +144,29 @@ def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
     add = parser.add_argument
     add("--quick", action="store_true", help="few cases and rounds: under a minute")
     if command == "networks":
-        names = ", ".join(networks.NAMES)
-        add("--cases", type=_subset("networks", networks.NAMES), help=f"of {names}; default: all")
+        text = f"of {', '.join(networks.NAMES)}; default: all, quick {QUICK_NETWORK}"
+        add("--cases", type=_subset("networks", networks.NAMES), metavar="NAMES", help=text)
     else:
         groups = ", ".join(cases.groups())
-        text = f"groups ({groups}) or parts of cases' names, with commas; default: all"
-        add("--cases", type=_cases, help=text)
+        text = f"groups ({groups}) or parts of cases' names, with commas; default: all, or quick"
+        add("--cases", type=_cases, metavar="NAMES", help=text)
     known = networks.ENGINES if command == "networks" else peers.NAMES
     if command == "levels":
         parser.set_defaults(peers=None)
     else:
-        installed = f"those installed, quick without {', '.join(COMPILED)}"
-        default = SUBJECT if command == "threads" else installed
+        default = SUBJECT if command == "threads" else "those installed"
+        if command == "layers":
+            default += f", quick without {', '.join(COMPILED)}"
         text = f"of {', '.join(known)}; default: {default}"
-        add("--peers", type=_subset("peers", known), help=text)
-    add("--rounds", type=_number(int, 1), help=f"default: {ROUNDS}, quick {QUICK_ROUNDS}")
-    text = f"of a peer's turn; default: {SECONDS}, quick {QUICK_SECONDS}"
-    add("--seconds", type=_number(float, 0.001), help=text)
-    add("--seed", type=_number(int, 0), default=0, help="of the order of turns")
+        add("--peers", type=_subset("peers", known), metavar="NAMES", help=text)
+    text = f"of turns; default: {ROUNDS}, quick {QUICK_ROUNDS}"
+    add("--rounds", type=_number(int, 1), metavar="N", help=text)
+    text = f"seconds of a turn; default: {SECONDS}, quick {QUICK_SECONDS}"
+    add("--seconds", type=_number(float, 0.001), metavar="S", help=text)
+    text = "of the order of turns; default: %(default)s"
+    add("--seed", type=_number(int, 0), default=0, metavar="N", help=text)
     text = "seconds until a peer counts as hung; default: %(default)g"
-    add("--time-limit", type=_number(float, 0.1), default=60.0, help=text)
+    add("--time-limit", type=_number(float, 0.1), default=60.0, metavar="S", help=text)
     text = f"an interpreter with the library of a peer, or of all but {SUBJECT}; may be repeated"
     add("--python", type=_python, action="append", default=[], metavar="[PEER=]PATH", help=text)
     place = parser.add_mutually_exclusive_group()
