@@ -167,7 +167,7 @@ def measure(job: Job, team: Team, options: Options, on_event: OnEvent) -> CaseRe
     for text in ("rounds", "rounds again, for a wide spread"):
         for number in range(options.rounds):
             on_event("phase", text=f"{text}: {number + 1} of {options.rounds}")
-            _round(result, live, team, options, rng)
+            _round(result, live, job.right_within(), team, options, rng)
             _leave_out(result, live)
         result.wide = any(wide(result.seconds(label)) for label, forms in live.items() if forms)
         if not result.wide:
@@ -207,18 +207,24 @@ def _build(result: CaseResult, job: Job, team: Team, options: Options, on_event:
 def _check(
     form: Form, output: np.ndarray, expected: np.ndarray, bounds: tuple[float, float]
 ) -> None:
-    found = errors(output, expected)
-    if not np.isfinite(found).all():
+    if output.shape != expected.shape:
         form.status = "wrong"
-        form.note = "not finite"
-        if output.shape != expected.shape:
-            form.note = f"must have shape {expected.shape}; got {output.shape}"
+        form.note = f"must have shape {expected.shape}; got {output.shape}"
         return
-    form.error, form.rms_error = found
+    found = errors(output, expected)
+    if np.isfinite(found).all():
+        form.error, form.rms_error = found
+    _judge(form, found, bounds)
+
+
+def _judge(
+    form: Form, found: Sequence[float], bounds: tuple[float, float], where: str = ""
+) -> None:
+    """Mark a form as wrong whose greatest or rms error is beyond its bound."""
     for what, error, bound in zip(("error", "rms error"), found, bounds, strict=True):
-        if error > bound:
+        if not error <= bound:
             form.status = "wrong"
-            form.note = f"{what} must be at most {bound:.1e}; got {error:.1e}"
+            form.note = f"{what} must be at most {bound:.1e}; got {error:.1e}{where}"
 
 
 def _failed(failure: WorkerFailed) -> Form:
@@ -228,6 +234,7 @@ def _failed(failure: WorkerFailed) -> Form:
 def _round(
     result: CaseResult,
     live: dict[str, list[str]],
+    bounds: tuple[float, float],
     team: Team,
     options: Options,
     rng: random.Random,
@@ -247,7 +254,11 @@ def _round(
                 if failure.status != "failed":
                     break
             else:
-                result.peers[label][name].seconds.append(answer["best"])
+                form = result.peers[label][name]
+                form.seconds.append(answer["best"])
+                _judge(form, answer["change"], bounds, " between two calls")
+                if form.status == "wrong":
+                    live[label].remove(name)
 
 
 def _lose(forms: dict[str, Form], names: list[str], failure: WorkerFailed) -> None:

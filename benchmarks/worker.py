@@ -19,8 +19,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from .cases.case import Case
+from .cases.case import Case, FloatArray
 from .peers import Adapter, Runner, Unsupported, adapter
+from .reference import errors
 
 PR_SET_PDEATHSIG = 1
 FEWEST_CALLS = 3  # of a turn, unless they take longer than
@@ -38,6 +39,7 @@ class Server:
         self._threads = threads
         self._dtype = dtype
         self._runners: dict[str, Runner] = {}
+        self._saved: dict[str, FloatArray] = {}
 
     def answer(self, request: dict[str, Any]) -> Answer:
         """What one request asks for."""
@@ -45,7 +47,7 @@ class Server:
 
     def do_build(self, case: dict[str, Any], save: str) -> Answer:
         """Build every form of a layer and save what it computes."""
-        self._runners.clear()
+        self._forget()
         layer = Case.from_dict(case)
         arrays = layer.arrays(self._dtype)
         return self._run(
@@ -60,7 +62,7 @@ class Server:
         """The same for a network."""
         from .networks import build
 
-        self._runners.clear()
+        self._forget()
         try:
             built = build(self._peer, network, batch, self._threads)
         except Unsupported as reason:
@@ -68,7 +70,11 @@ class Server:
         return self._run({form: lambda r=r: r for form, r in built.items()}, save)
 
     def do_time(self, form: str, seconds: float) -> Answer:
-        """The best call of a turn of `seconds`, after one that warms up."""
+        """The best call of a turn of `seconds`, after one that warms up.
+
+        "change" is the error of the last call's result against the one that was saved, as races
+        make some results wrong and others not.
+        """
         runner = self._runners[form]
         runner()
         calls, best = 0, float("inf")
@@ -84,13 +90,18 @@ class Server:
                 calls += 1
         finally:
             gc.enable()
-        return {"best": best, "calls": calls}
+        change = errors(np.asarray(runner.result()), self._saved[form])
+        return {"best": best, "calls": calls, "change": change}
 
     def do_drop(self) -> Answer:
         """Forget the case."""
-        self._runners.clear()
+        self._forget()
         gc.collect()
         return {}
+
+    def _forget(self) -> None:
+        self._runners.clear()
+        self._saved.clear()
 
     def _run(self, builders: dict[str, Callable[[], Runner]], save: str) -> Answer:
         forms = {}
@@ -100,13 +111,14 @@ class Server:
                 runner = build()
                 runner()
                 runner()  # some libraries use up their input or change their state at the first
-                np.save(path, runner.result())
+                result = np.array(runner.result())
+                np.save(path, result)
             except Unsupported as reason:
                 forms[form] = {"status": "unsupported", "note": without_paths(str(reason))}
             except Exception as error:
                 forms[form] = {"status": "failed", "note": described(error)}
             else:
-                self._runners[form] = runner
+                self._runners[form], self._saved[form] = runner, result
                 forms[form] = {"status": "ok", "result": path}
         return {"forms": forms}
 

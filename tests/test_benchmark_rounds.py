@@ -28,6 +28,7 @@ class FakeWorker:
     absent = None
     version = "1"
     forms = ("nhwc",)
+    change = (0.0, 0.0)
 
     def __init__(self, spec, log):
         self.spec = spec
@@ -64,7 +65,8 @@ class FakeWorker:
 
     def time(self, request):
         self.asked += 1
-        return {"best": self.seconds(request["form"], self.asked), "calls": 3}
+        best = self.seconds(request["form"], self.asked)
+        return {"best": best, "calls": 3, "change": self.change}
 
     def seconds(self, form, turn):
         return 1.0
@@ -113,6 +115,10 @@ class FailsToTimeOneForm(FakeWorker):
 class Wrong(FakeWorker):
     def result(self, y):
         return y + 1
+
+
+class Changing(FakeWorker):
+    change = (1e-6, 0.1)
 
 
 class NotFinite(FakeWorker):
@@ -260,6 +266,15 @@ def test_a_wrong_result_is_not_timed(measured):
     assert wrong.seconds == nan.seconds == []
     assert result.timed_peers() == ["FakeWorker"]
     json.dumps(result.peers["NotFinite"]["nhwc"].__dict__, allow_nan=False)
+
+
+def test_a_result_that_changes_is_wrong(measured):
+    (result,) = measured(Changing, FakeWorker).cases
+    form = result.peers["Changing"]["nhwc"]
+    assert form.status == "wrong"
+    assert form.note == "rms error must be at most 4.9e-04; got 1.0e-01 between two calls"
+    assert len(form.seconds) == 1
+    assert result.timed_peers() == ["FakeWorker"]
 
 
 def test_what_a_peer_cannot_do_is_reported(measured):

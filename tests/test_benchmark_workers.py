@@ -163,6 +163,17 @@ def test_wrong_results_are_seen(tmp_path):
         assert math.isinf(error) == (name in ("shape", "infinite"))
 
 
+def test_results_that_change_are_seen(tmp_path):
+    with start("racing") as worker:
+        assert build(worker, tmp_path)["plain"]["status"] == "ok"
+        first, then = (
+            worker.ask({"do": "time", "form": "plain", "seconds": seconds}, LIMIT)["change"]
+            for seconds in (0.0, 0.001)
+        )
+    assert max(then) > 0.1
+    assert len(first) == 2
+
+
 def test_chatter_does_not_come_between_answers(tmp_path):
     with start("chatting") as worker:
         assert worker.version == "1.0"
