@@ -25,7 +25,7 @@ DTYPES = ("float32", "float64")  # networks have the first only
 ROUNDS, SECONDS = 7, 0.05
 QUICK_ROUNDS, QUICK_SECONDS = 3, 0.02
 QUICK_NETWORK = "mobilenetv2"
-COMPILED = ("jax", "mlx", "max")  # take seconds for each layer: not in --quick by default
+ON_REQUEST = ("mlx", "max")  # take up to a second to compute, 20 to build: only where named
 
 
 def _number(kind: type, low: float, high: float = float("inf")) -> Callable[[str], Any]:
@@ -154,9 +154,8 @@ def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
     if command == "levels":
         parser.set_defaults(peers=None)
     else:
-        default = SUBJECT if command == "threads" else "those installed"
-        if command == "layers":
-            default += f", quick without {', '.join(COMPILED)}"
+        installed = f"those installed, without {', '.join(ON_REQUEST)}"
+        default = {"threads": SUBJECT, "layers": installed}.get(command, "those installed")
         text = f"of {', '.join(known)}; default: {default}"
         add("--peers", type=_subset("peers", known), metavar="NAMES", help=text)
     text = f"of turns; default: {ROUNDS}, quick {QUICK_ROUNDS}"
@@ -211,8 +210,7 @@ def _fill_in(chosen: argparse.Namespace) -> None:
     chosen.cases = chosen.cases or usual
     if chosen.command in ("threads", "levels"):
         known = (SUBJECT,)
-    without = COMPILED if quick else ()
-    chosen.peers = chosen.peers or [name for name in known if name not in without]
+    chosen.peers = chosen.peers or [name for name in known if name not in ON_REQUEST]
     pythons = dict(chosen.python)
     chosen.every_python = pythons.pop(None, None)
     chosen.pythons = pythons
