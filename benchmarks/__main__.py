@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -85,12 +85,22 @@ def _check_same(old: results.Results, new: results.Results, fail: Fail) -> None:
         before, after = getattr(old, what), getattr(new, what)
         changed = [name for name in before | after if before.get(name) != after.get(name)]
         if changed:
-            was = ", ".join(f"{name}={before.get(name)}" for name in changed)
-            now = ", ".join(f"{name}={after.get(name)}" for name in changed)
             fail(
                 f"argument --resume: must have the {what} of the run that it goes on with, "
-                f"which was `{old.command}` with {was}; got {now}"
+                f"which was `{old.command}` with {_listed(before, changed)}; "
+                f"got {_listed(after, changed)}"
             )
+
+
+def _listed(values: dict[str, Any], names: list[str]) -> str:
+    """Some of the values by name; of a peer its version, or why it is absent."""
+
+    def text(value: Any) -> object:
+        if not isinstance(value, dict) or "version" not in value:
+            return value
+        return value["version"] or value["absent"]
+
+    return ", ".join(f"{name}={text(values.get(name))}" for name in names)
 
 
 def _measure(options: Namespace, fail: Fail) -> int:
@@ -125,9 +135,8 @@ def _measure(options: Namespace, fail: Fail) -> int:
         _show(run)
         _report(run, folder)
     if not finished:
-        print(f"Interrupted. To go on: python -m benchmarks --resume {folder}")
-        if options.pythons or options.every_python:
-            print("with the same --python.")
+        same = ", with the same --python" * bool(options.pythons or options.every_python)
+        print(f"Interrupted. To go on: python -m benchmarks --resume {folder}{same}")
         return INTERRUPTED
     return 0
 
