@@ -67,7 +67,7 @@ def _blank(options: Namespace) -> results.Results:
 
 
 def _new_folder(options: Namespace, fail: Fail) -> Path:
-    """Where the results of a new run go."""
+    """Make the folder for the results of a new run."""
     name = datetime.now().strftime("%Y-%m-%d-%H%M%S")
     folder = options.out or Path("benchmarks-results", name)
     if (folder / results.FILE).exists():
@@ -107,7 +107,6 @@ def _measure(options: Namespace, fail: Fail) -> int:
     """Run one of the commands that measure; the exit status."""
     from . import progress
 
-    folder = options.resume or _new_folder(options, fail)
     run = _blank(options)
     with Team(_specs(options)) as team, progress.Display() as display:
         display("phase", text="starting the libraries")
@@ -115,6 +114,7 @@ def _measure(options: Namespace, fail: Fail) -> int:
         if not team.labels:
             why = "; ".join(f"{label}: {reason}" for label, reason in team.absent.items())
             fail(f"argument --peers: one must be installed at least; got {why}")
+        folder = options.resume or _new_folder(options, fail)
         if options.resume:
             _check_same(options.begun, run, fail)
             run = options.begun
