@@ -27,6 +27,9 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 LEVELS = {"baseline": [], **({"x86_64_v3": V3, "x86_64_v4": V4} if IS_X86 else {})}
 
 
+MODULES = ("levels", "costs", "packing", "plan", "direct", "winograd", "machine")
+
+
 class BuildExt(build_ext):
     """Probes the compiler, then compiles the micro-kernels of each level that it can."""
 
@@ -107,7 +110,7 @@ def extension(name: str) -> Extension:
 
 setup(
     ext_modules=cythonize(
-        [extension(name) for name in ("levels", "packing", "direct", "machine")],
+        [extension(name) for name in MODULES],
         include_path=["."],
         build_dir="build/cython",
         compiler_directives={

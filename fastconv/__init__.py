@@ -5,24 +5,34 @@
 >>> conv(np.zeros((1, 32, 32, 3), np.float32)).shape
 (1, 32, 32, 16)
 
-A call goes one way: layer or function -> `problem` (what is asked, checked) -> `planning` (which
-algorithm) -> ``_native`` (the loops and the micro-kernels of the running level).
+A call goes one way: layer or function -> `problem` (what is asked, checked) -> `planning` (which of
+the `algorithms`) -> ``_native`` (the loops and the micro-kernels of the running level). `explain`
+shows what was chosen and why.
 """
 
+from . import costs  # noqa: F401  (they must be set before a plan is made)
 from .devices import DeviceRef, ShardingStrategy
+from .explaining import Alternative, Explanation, explain
 from .functional import conv1d, conv2d
 from .layers import Conv1D, Conv2d
 from .levels import show_config
+from .wisdom import forget_wisdom, load_wisdom, save_wisdom
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alternative",
     "Conv1D",
     "Conv2d",
     "DeviceRef",
+    "Explanation",
     "ShardingStrategy",
     "__version__",
     "conv1d",
     "conv2d",
+    "explain",
+    "forget_wisdom",
+    "load_wisdom",
+    "save_wisdom",
     "show_config",
 ]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import planning
+from .algorithms import Algorithm, Call
 from .arrays import ArrayLike, FloatArray, take, usable
 from .levels import running
 from .problem import Activation, ConvProblem, ConvSpec, Padding, PadMode, Sizes, nhwc
@@ -44,13 +45,19 @@ def _conv(
     w = take(w, "weight", spec.dtype, spec.weight_shape)
     b = None if bias is None else take(bias, "bias", spec.dtype, (spec.out_channels,))
     problem = ConvProblem.build(spec, image.shape)
+    planning.check(spec, algorithm)
     level = running()
-    chosen = planning.choose(problem, algorithm, level)
 
-    def prepare() -> planning.Call:
+    def make(chosen: Algorithm) -> Call:
         packed_bias = None if b is None else np.ascontiguousarray(usable(b))
-        packed = chosen.pack(spec, usable(w), packed_bias, level)
-        return planning.Call(problem, chosen.bind(problem, packed))
+        packed = chosen.filter(spec, level)
+        chosen.pack(packed, spec, usable(w), packed_bias, num_threads)
+        return chosen.bind(problem, packed)
+
+    def prepare() -> Call:
+        return planning.prepare(
+            problem, algorithm, level, make, reused=False, num_threads=num_threads
+        )
 
     constants = (("weight", w), ("bias", b))
     return planning.execute(problem, image, residual, out, num_threads, constants, prepare)
@@ -100,8 +107,10 @@ def conv2d(
         Applied last. The slope is 0.01 by default.
     residual : array-like, shape of the result, optional
         Added before the activation. Copied first unless its channels are neighbours in memory.
-    algorithm : {"auto", "depthwise", "direct"}
-        "auto" takes the cheapest; a named one runs or raises.
+    algorithm : {"auto", "measure"} or str
+        "auto" takes the cheapest by estimate, the filter's packing included. "measure" times the
+        candidates in the first call for each problem and remembers the fastest (`save_wisdom`). A
+        named one, such as "direct", runs or raises; `explain` shows them all.
     out : ndarray, optional
         Where to put the result: of its shape and dtype, any strides, no memory shared with another
         argument. Nothing is written if anything is wrong.

@@ -1,44 +1,7 @@
-from typing import Any, final
+from typing import final
 
-from numpy import floating
-from numpy.typing import NDArray
-
-from .packing import Filter
+from . import plan
 
 @final
-class Plan:
-    """A packed filter bound to one input shape. Its arguments are trusted, not checked.
-
-    `input_shape` is ``(n, h, w, c)``, `padding` ``(top, left)``. The maps hold the source row and
-    column of every padded row and column; None pads with `pad_value`, if at all. `activation` is
-    ``(slope, upper)``: ``min(y if y >= 0 else slope * y, upper)``.
-    """
-
-    def __init__(
-        self,
-        filter: Filter,
-        input_shape: tuple[int, int, int, int],
-        output_size: tuple[int, int],
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-        dilation: tuple[int, int],
-        pad_value: float,
-        row_map: NDArray[Any] | None,
-        col_map: NDArray[Any] | None,
-        activation: tuple[float, float] | None,
-    ) -> None: ...
-    def run(
-        self,
-        x: NDArray[floating[Any]],
-        out: NDArray[floating[Any]],
-        residual: NDArray[floating[Any]] | None,
-        num_threads: int,
-    ) -> None:
-        """Convolve ``(n, h, w, c)`` views of any strides, without the GIL."""
-
-    @property
-    def worthwhile_threads(self) -> int:
-        """More threads than these would not gain."""
-
-    def workspace(self, num_threads: int) -> int:
-        """Bytes of workspace per thread."""
+class Plan(plan.Plan):
+    """Direct or depthwise convolution, as the filter's form says."""

@@ -30,11 +30,52 @@ cdef extern from "table.h":
         const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
         ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
 
+    int FC_MAX_POINTS, FC_WINOGRADS
+
+    ctypedef struct fc_points:
+        int n
+
+    ctypedef struct fc_winograd_input:
+        const char *const *taps
+        ptrdiff_t tiles, channels
+        char *out
+        ptrdiff_t out_tile, out_product
+
+    ctypedef struct fc_winograd_output:
+        const char *products
+        ptrdiff_t product
+        const char *bias
+        ptrdiff_t vectors, last
+        ptrdiff_t rows, cols
+        char *out
+        ptrdiff_t out_row, out_pixel
+        const char *residual
+        ptrdiff_t residual_row, residual_pixel
+        const fc_activation *activation
+
+    ctypedef struct fc_winograd_filter:
+        const fc_points *rows
+        const fc_points *cols
+        int taps_rows, taps_cols, given_rows, given_cols
+        ptrdiff_t count
+        const char *filter
+        ptrdiff_t filter_row, filter_tap, filter_channel
+        char *out
+        ptrdiff_t out_product, out_channel
+
+    ctypedef struct fc_winograd:
+        int m, n, dims
+        const fc_points *points
+        void (*input)(const fc_winograd_input *) noexcept nogil
+        void (*output)(const fc_winograd_output *) noexcept nogil
+
     ctypedef struct fc_table:
         int itemsize, lanes, pixels, vectors
         fc_tile_function dense[3][14]
         fc_tile_function depthwise[14]
         fc_copy_function copy
+        fc_winograd winograd[8]
+        void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil
         void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats) noexcept nogil
 

@@ -22,9 +22,12 @@ cdef class Filter:
     cdef ptrdiff_t parts               # of a wide slab, filter rows, each small enough for L2
 
     cdef ptrdiff_t padded_width(self) noexcept nogil
+    cdef double slab_vectors(self) noexcept nogil
     cdef ptrdiff_t reduction(self) noexcept nogil
     cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil
     cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil
-    cdef int _allocate(self) except -1
-    cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides,
-                    ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t depth) noexcept nogil
+    cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
+                    ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil
+    cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
+                         const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
+                         ptrdiff_t depth) noexcept nogil

@@ -5,19 +5,22 @@ from numpy.typing import NDArray
 
 @final
 class Filter:
-    """A filter and its bias, packed for one level: immutable, so plans and threads share it.
+    """The packed form of a filter and its bias for one level.
 
-    `weight` is ``(kh, kw, in / groups, out)`` with any strides, `bias` contiguous.
+    `shape` is ``(kh, kw, in / groups, out)``, `form` "dense", "depthwise" or "transformed". Packed
+    once, it never changes, so plans and threads share it.
     """
 
     def __init__(
-        self,
-        weight: NDArray[floating[Any]],
-        bias: NDArray[floating[Any]] | None,
-        groups: int,
-        depthwise: bool,
-        level: str,
+        self, shape: tuple[int, int, int, int], groups: int, form: str, itemsize: int, level: str
     ) -> None: ...
+    def pack(
+        self, weight: NDArray[floating[Any]], bias: NDArray[floating[Any]] | None, num_threads: int
+    ) -> None:
+        """Fill it from an array of `shape`, of any strides, and a contiguous bias."""
+
+    @property
+    def packed(self) -> bool: ...
     @property
     def nbytes(self) -> int: ...
     @property

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 
 from .. import planning
 from .._native.packing import Filter
+from ..algorithms import Algorithm, Call, candidates
 from ..arrays import ArrayLike, FloatArray, empty, frozen, take
 from ..devices import Device, DeviceRef, ShardingStrategy, cpu
 from ..levels import running
@@ -32,25 +33,32 @@ class _Weights:
         self.filter = frozen(filter)
         self.bias = None if bias is None else frozen(bias)
         self._packed: dict[tuple[str, str], Filter] = {}
-        self._calls: dict[tuple[tuple[int, ...], str], planning.Call] = {}
+        self._calls: dict[tuple[tuple[int, ...], str], Call] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _Weights, (self.filter, self.bias)
 
-    def known(self, shape: tuple[int, ...]) -> planning.Call | None:
+    def known(self, shape: tuple[int, ...]) -> Call | None:
         """The call that `prepare` made for an input of this shape at the running level."""
         return self._calls.get((shape, running()))
 
-    def prepare(self, problem: ConvProblem, algorithm: str) -> planning.Call:
+    def prepare(self, problem: ConvProblem, algorithm: str, num_threads: int | None) -> Call:
         """Choose, pack and bind, as far as that was not done before."""
         level = running()
-        chosen = planning.choose(problem, algorithm, level)
-        key = (chosen.name, level)
-        packed = self._packed.get(key)
-        if packed is None:
-            made = chosen.pack(problem.spec, self.filter, self.bias, level)
-            packed = self._packed.setdefault(key, made)
-        call = planning.Call(problem, chosen.bind(problem, packed))
+
+        def make(chosen: Algorithm) -> Call:
+            packed = self._packed.get((chosen.name, level))
+            if packed is None:
+                packed = chosen.filter(problem.spec, level)
+                chosen.pack(packed, problem.spec, self.filter, self.bias, None)
+            return chosen.bind(problem, packed)
+
+        call = planning.prepare(
+            problem, algorithm, level, make, reused=True, num_threads=num_threads
+        )
+        packed = self._packed.setdefault((call.algorithm.name, level), call.packed)
+        if packed is not call.packed:  # another thread was first
+            call = make(call.algorithm)
         # A new dictionary each time: other threads may be reading the old one.
         kept = list(self._calls.items())[1 - _MAX_CALLS :]
         self._calls = dict([*kept, ((problem.shape, level), call)])
@@ -123,7 +131,7 @@ class _Conv:
             channels_first=_flag(permute, "permute"),
             groups_name="num_groups",
         )
-        planning.candidates(self._spec, algorithm)
+        candidates(self._spec, algorithm)
         self._algorithm = algorithm
         self._device = cpu(device)
         self._name = name
@@ -185,7 +193,7 @@ class _Conv:
             out,
             num_threads,
             (),  # nobody can write into this layer's own arrays
-            lambda: call or weights.prepare(problem, self._algorithm),
+            lambda: call or weights.prepare(problem, self._algorithm, num_threads),
         )
 
     @property
@@ -267,7 +275,7 @@ class _Conv:
 
     @property
     def algorithm(self) -> str:
-        """The algorithm that runs, or "auto"."""
+        """The algorithm that runs, or "auto" or "measure"."""
         return self._algorithm
 
     def state_dict(self) -> dict[str, FloatArray]:
@@ -423,8 +431,10 @@ class Conv2d(_Conv):
         What "constant" pads with.
     activation : {None, "relu", "relu6", "leaky_relu"} or ("leaky_relu", slope)
         Applied last. The slope is 0.01 by default.
-    algorithm : {"auto", "depthwise", "direct"}
-        "auto" takes the cheapest for each input shape.
+    algorithm : {"auto", "measure"} or str
+        "auto" takes the cheapest for each input shape by estimate. "measure" times the candidates
+        in the first call for each problem and remembers the fastest (`fastconv.save_wisdom`). A
+        named one, such as "direct", is always used; `fastconv.explain` shows them all.
     rng : numpy.random.Generator, int or None
         Where the initial filter and bias come from: uniform within ``+-1 / sqrt(fan_in)``.
 

@@ -5,37 +5,25 @@ channels of one register tile (dense: of one group). An item reads its input in 
 receptive field lies inside the image, else from a padded copy made once for the whole chunk.
 No reduction is split between items, so the result does not depend on the cut.
 """
-from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int64_t
 from libc.string cimport memset
 
+from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_activation, fc_tile, fc_tile_function,
-    give_workspace, l2_bytes, take_workspace,
+    FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_table, fc_tile, fc_tile_function, give_workspace,
+    l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.plan cimport (
+    COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
+    Sizes, Timer, at, lap, pitch, source_of, start_timer, step_cycles, streaming,
+)
+from fastconv._native.tiles cimport launch, run_pixels
 
 
-# Cycles at which the choice of a blocking weighs its costs (AMD EPYC 9005, 4 GHz).
 cdef enum:
-    COPY_BYTES = 8          # bytes copied into a block per cycle
-    STREAM_BYTES = 16       # bytes of filter or input streamed from L3 per cycle
-    ITEM_CYCLES = 400       # starting an item
-    THREAD_CYCLES = 30000   # the least work that a further thread is worth
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
-    TAIL_PERCENT = 3        # of an item: makes small ones win where nothing else decides
-
-
-cdef enum:
-    L1_LINE = 64
-    L1_PERIOD = 4096        # bytes after which addresses fall into the same set of L1
-
-
-cdef inline ptrdiff_t pitch(ptrdiff_t bytes) noexcept nogil:
-    """Bytes from pixel to pixel in a copy whose pixels have this many bytes."""
-    return bytes + L1_LINE if bytes % L1_PERIOD == 0 else bytes
 
 
 # Along one dimension of a block: how a tap of an output is found among the copied inputs.
@@ -56,26 +44,17 @@ cdef Axis axis_of(ptrdiff_t outputs, ptrdiff_t kernel, ptrdiff_t stride,
     return a
 
 
-# An image of any strides, in bytes.
-cdef struct Array:
-    char *data
-    ptrdiff_t n, h, w, c
-
-
 # How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
 cdef struct Blocking:
     ptrdiff_t rows, cols, chunk
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
     ptrdiff_t index_bytes, stage_bytes, bytes   # workspace of a thread, its first parts
-
-
-# The sizes of a call: the problem's, or those of the problem seen as one long row.
-cdef struct Sizes:
-    ptrdiff_t n, h, w, oh, ow
+    double cycles                               # until the last thread has finished
 
 
 cdef struct Call:
+    const Arrays *arrays
     Sizes size
     Array x, out, residual
     Blocking block
@@ -109,16 +88,6 @@ cdef struct Slab:
     ptrdiff_t residual_row
 
 
-cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
-    return Array(<char *>view.buf,
-                 view.strides[0], view.strides[1], view.strides[2], view.strides[3])
-
-
-cdef inline char *at(const Array *a, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w,
-                     ptrdiff_t c) noexcept nogil:
-    return NULL if a.data == NULL else a.data + n * a.n + h * a.h + w * a.w + c * a.c
-
-
 cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
     return a.n == b.n and a.h == b.h and a.w == b.w and a.oh == b.oh and a.ow == b.ow
 
@@ -134,36 +103,10 @@ cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdif
     return start + (i if a.every else i // kernel * stride + i % kernel * dilation)
 
 
-cdef inline ptrdiff_t source_of(ptrdiff_t i, ptrdiff_t size, const int64_t *padded_map,
-                                ptrdiff_t before) noexcept nogil:
-    """The input that a padded coordinate shows, -1 for the pad value."""
-    if padded_map != NULL:
-        return padded_map[i + before]
-    return i if 0 <= i < size else -1
-
-
-cdef inline void launch(fc_tile_function function, fc_tile *tile) noexcept nogil:
-    """Run `tile.count` tiles; the next ones go on fetching where these stopped."""
-    function(tile)
-    tile.next += tile.count * tile.next_step * tile.rows * tile.taps * tile.run
-
-
-cdef class Plan:
-    """A packed filter bound to one input shape. Any number of threads may run it at once."""
-    cdef readonly Filter filter
-    cdef readonly Py_ssize_t worthwhile_threads
-    cdef Sizes size
-    cdef ptrdiff_t channels
-    cdef ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left
-    cdef double pad64
-    cdef float pad32
+cdef class Plan(Base):
+    """Direct or depthwise convolution."""
     cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
     cdef bint pointwise         # no pixel reads another, so rows may be joined
-    cdef bint activated
-    cdef fc_activation activation
-    cdef int64_t *row_map
-    cdef int64_t *col_map
-    cdef Py_buffer row_view, col_view
     # the cut last used: most calls repeat it
     cdef Blocking last_block
     cdef Sizes last_size
@@ -173,73 +116,39 @@ cdef class Plan:
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
         cdef Sizes *z = &self.size
-        self.filter = filter
-        z.n, z.h, z.w, self.channels = input_shape
-        z.oh, z.ow = output_size
-        self.stride_h, self.stride_w = stride
-        self.top, self.left = padding
-        self.dilation_h, self.dilation_w = dilation
-        self.pad64 = pad_value
-        self.pad32 = <float>pad_value
-        self.activated = activation is not None
-        if self.activated:
-            self.activation.slope, self.activation.upper = activation
         self.skips_padding = row_map is None and pad_value == 0
         self.pointwise = (
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
-        if row_map is not None:
-            PyObject_GetBuffer(row_map, &self.row_view, PyBUF_STRIDES)
-            self.row_map = <int64_t *>self.row_view.buf
-        if col_map is not None:
-            PyObject_GetBuffer(col_map, &self.col_view, PyBUF_STRIDES)
-            self.col_map = <int64_t *>self.col_view.buf
-        self.worthwhile_threads = max(1, self.cycles(z) // THREAD_CYCLES)
+        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(z) // THREAD_CYCLES)
 
-    def __dealloc__(self):
-        if self.row_map != NULL:
-            PyBuffer_Release(&self.row_view)
-        if self.col_map != NULL:
-            PyBuffer_Release(&self.col_view)
-
-    def run(self, x, out, residual, ptrdiff_t num_threads):
-        """Convolve x into out. All are 4-D NHWC views; a residual's channels lie together."""
-        cdef Py_buffer x_view, out_view, residual_view
-        cdef Call call
-        # of an empty view there is nothing to release
-        memset(&x_view, 0, sizeof(Py_buffer))
-        memset(&out_view, 0, sizeof(Py_buffer))
-        memset(&residual_view, 0, sizeof(Py_buffer))
-        try:
-            PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
-            PyObject_GetBuffer(out, &out_view, PyBUF_STRIDES | PyBUF_WRITABLE)
-            call.x, call.out = array_of(&x_view), array_of(&out_view)
-            call.residual = Array(NULL, 0, 0, 0, 0)
-            if residual is not None:
-                PyObject_GetBuffer(residual, &residual_view, PyBUF_STRIDES)
-                call.residual = array_of(&residual_view)
-            self._run(&call, num_threads)
-        finally:
-            PyBuffer_Release(&residual_view)
-            PyBuffer_Release(&out_view)
-            PyBuffer_Release(&x_view)
+    def cost(self, ptrdiff_t num_threads):
+        """Estimated cycles of a call when x and out are contiguous NHWC arrays."""
+        return self.usual_cut(num_threads).cycles
 
     def workspace(self, ptrdiff_t num_threads):
-        """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""
+        """Bytes of workspace a thread uses then."""
+        return self.usual_cut(num_threads).bytes
+
+    cdef Blocking usual_cut(self, ptrdiff_t num_threads) noexcept nogil:
         cdef Sizes z = self.size
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef Array x = Array(NULL, 0, 0, self.channels * item, item)
         if self.pointwise:
             z = Sizes(1, 1, z.n * z.h * z.w, 1, z.n * z.h * z.w)
-        return self.cut(&z, num_threads, not self.readable_in_place(&x), False).bytes
+        return self.cut(&z, num_threads, not self.readable_in_place(&x), False)
 
-    cdef int _run(self, Call *call, ptrdiff_t threads) except -1:
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        cdef Call call_
+        cdef Call *call = &call_
         cdef size_t size
         cdef char *memory
         cdef ptrdiff_t item = self.filter.table.itemsize, i
-        cdef bint in_place = self.readable_in_place(&call.x)
-        cdef bint staged = call.out.c != item
+        cdef bint in_place = self.readable_in_place(&arrays.x)
+        cdef bint staged = arrays.out.c != item
+        call.arrays = arrays
+        call.x, call.out, call.residual = arrays.x, arrays.out, arrays.residual
         call.size = self.size
         if self.pointwise:
             self.join_rows(call)
@@ -256,7 +165,7 @@ cdef class Plan:
         with nogil:
             if threads == 1:
                 for i in range(call.block.items):
-                    self.run_item(call, i, memory)
+                    self.run_item(call, i, memory, 0)
             else:
                 self.run_parallel(call, threads, memory)
         give_workspace(memory, size)
@@ -265,7 +174,7 @@ cdef class Plan:
     cdef void run_parallel(self, const Call *call, ptrdiff_t threads, char *memory) noexcept nogil:
         cdef ptrdiff_t i
         for i in prange(call.block.items, schedule="dynamic", num_threads=<int>threads):
-            self.run_item(call, i, memory + threadid() * call.block.bytes)
+            self.run_item(call, i, memory + threadid() * call.block.bytes, threadid())
 
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         """Whether tiles may read x itself where no padding is read.
@@ -292,12 +201,18 @@ cdef class Plan:
                 z.n = 1
             z.oh, z.ow = z.h, z.w
 
-    cdef ptrdiff_t cycles(self, const Sizes *z) noexcept nogil:
-        """Cycles of multiply-adds: two a cycle dense; depthwise one, for its loads."""
-        cdef ptrdiff_t halves = self.filter.sets * (
-            2 * self.filter.padded_width() // self.filter.table.lanes - self.filter.halves)
-        cdef ptrdiff_t steps = z.n * z.oh * z.ow * halves * self.filter.reduction()
-        return steps // 2 if self.filter.depthwise else steps // 4
+    cdef double cycles(self, const Sizes *z) noexcept nogil:
+        """Cycles of all register tiles. Depthwise, each multiply-add takes a load of its own."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t vectors = self.filter.sets * self.filter.padded_width() // table.lanes
+        cdef ptrdiff_t pixels = min(z.ow * (2 if self.paired(z) else 1), table.pixels)
+        cdef double outputs = <double>z.n * z.oh * z.ow * vectors
+        cdef double wide = self.filter.slab_vectors()
+        pixels = ceil_div(pixels, ceil_div(pixels, table.pixels))
+        if self.filter.depthwise:
+            return outputs * (self.filter.reduction() + costs().store)
+        return outputs * (costs().store + self.filter.reduction() * (
+            step_cycles(pixels, wide) / (pixels * wide)))
 
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
         cdef ptrdiff_t bottom = (
@@ -366,6 +281,7 @@ cdef class Plan:
                 cost = self.time_of(z, &b, threads, slab_bytes, total, copies)
                 if best_cost < 0 or cost < best_cost:
                     best, best_cost = b, cost
+                    best.cycles = cost
                 if b.items > MOST_ITEMS * threads:
                     break
             if z.n * b.row_blocks * b.col_blocks > MOST_ITEMS * threads:
@@ -384,15 +300,15 @@ cdef class Plan:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
         cdef double read = self.input_bytes(b.rows, b.cols, b.chunk)
         cdef ptrdiff_t sides = 2 * self.filter.table.pixels
-        cdef double chunk_read = <double>b.chunk * slab_bytes / STREAM_BYTES
+        cdef double chunk_read = streaming(<double>b.chunk * slab_bytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
                             / (z.n * z.oh * z.ow * self.filter.slabs * self.filter.sets))
-        cdef double one = ITEM_CYCLES + total * part   # of the largest item
+        cdef double one = costs().item + total * part   # of the largest item
         cdef double once = 0
         cdef double copied = 0   # share of the input
         if copies:   # of a block wider than three tiles only its sides
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
-        one += read * (copied / COPY_BYTES + (1 - copied) / STREAM_BYTES)
+        one += read * copied / L1_LINE * costs().copy + streaming(read * (1 - copied))
         if b.chunk * slab_bytes > l2_bytes() // 2:
             one += chunk_read   # leaves L2 before the next block comes
         else:
@@ -401,12 +317,14 @@ cdef class Plan:
             once += one * TAIL_PERCENT / 100
         return ceil_div(b.items, threads) * one + once
 
-    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work) noexcept nogil:
+    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
         """Compute one block of output pixels for one chunk of slabs."""
         cdef const Blocking *b = &call.block
         cdef Strip strips[3]
         cdef Item it
         cdef Slab slab
+        cdef Timer timer = start_timer(call.arrays, thread)
         cdef int count, i
         cdef ptrdiff_t j, part, parts, blocks = call.size.n * b.row_blocks * b.col_blocks
         cdef ptrdiff_t chunk = index // blocks, chunks = b.chunks // self.filter.sets
@@ -421,14 +339,17 @@ cdef class Plan:
         it.last_slab = min(it.first_slab + b.chunk, self.filter.slabs)
 
         count = self.find_strips(call, &it, strips, work + b.stage_bytes)
+        lap(&timer, COPIES)
         for j in range(it.first_slab, it.last_slab):
             parts = self.filter.parts if self.filter.width(j) > self.filter.table.lanes else 1
             for part in range(parts):
                 self.find_slab(call, &it, j, part, parts, &slab, work)
                 for i in range(count):
                     self.run_tiles(&call.size, &it, &strips[i], &slab)
+            lap(&timer, PRODUCTS)
             if b.stage_bytes:
                 self.unstage(call, &it, j, &slab)
+                lap(&timer, COPIES)
 
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
                         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil:
@@ -590,7 +511,7 @@ cdef class Plan:
         """Copy inputs to dst, padding filled in: [rows][cols][channels][multiplier]."""
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef ptrdiff_t *segments = <ptrdiff_t *>work   # (from column, column, length) each
-        cdef const char *pad = <const char *>&self.pad32 if item == 4 else <const char *>&self.pad64
+        cdef const char *pad = self.pad()
         cdef const char *src
         cdef ptrdiff_t count = 0, i, m, source, column
         cdef ptrdiff_t src_pixel, src_channel
@@ -631,8 +552,7 @@ cdef class Plan:
         """All tiles of one strip for one slab."""
         cdef fc_tile *tile = &slab.tile
         cdef ptrdiff_t most = self.filter.table.pixels, step = 2 if self.paired(z) else 1
-        cdef ptrdiff_t y = 0, low, high, row, tiles = ceil_div(strip.cols, most)
-        cdef ptrdiff_t size = strip.cols // tiles, larger = strip.cols % tiles
+        cdef ptrdiff_t y = 0, low, high, row
         cdef char *x
         cdef char *out
         cdef const char *residual = NULL
@@ -654,14 +574,8 @@ cdef class Plan:
                             + strip.col * tile.residual_pixel)
             if step == 2:
                 self.run_two_rows(tile, strip, slab, x, out, residual)
-            else:   # sizes as equal as can be: first those with a pixel more
-                if larger:
-                    self.run_row(tile, slab.functions, larger, size + 1, x, out, residual)
-                row = larger * (size + 1)
-                if residual != NULL:
-                    residual += row * tile.residual_pixel
-                self.run_row(tile, slab.functions, tiles - larger, size, x + row * tile.x_pixel,
-                             out + row * tile.out_pixel, residual)
+            else:
+                run_pixels(tile, slab.functions, strip.cols, most, x, out, residual)
             y += step
 
     cdef void run_two_rows(self, fc_tile *tile, const Strip *strip, const Slab *slab, char *x,
@@ -679,16 +593,3 @@ cdef class Plan:
             out += size * tile.out_pixel
             if residual != NULL:
                 residual += size * tile.residual_pixel
-
-    cdef void run_row(self, fc_tile *tile, fc_tile_function *functions, ptrdiff_t count,
-                      ptrdiff_t pixels, char *x, char *out, const char *residual) noexcept nogil:
-        """Tiles of one size side by side."""
-        cdef ptrdiff_t half = (pixels + 1) // 2
-        tile.count = count
-        tile.x[0], tile.x[1] = x, x + half * tile.x_pixel
-        tile.out[0], tile.out[1] = out, out + half * tile.out_pixel
-        tile.residual[0] = tile.residual[1] = NULL
-        if residual != NULL:
-            tile.residual[0] = residual
-            tile.residual[1] = residual + half * tile.residual_pixel
-        launch(functions[pixels - 1], tile)

@@ -7,8 +7,11 @@
 #include "table.h"
 
 #if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
 #include <unistd.h>
 #endif
+
+enum { FC_HUGE_PAGE = 2 << 20 };
 #ifdef _OPENMP
 #include <omp.h>
 #define FC_OPENMP _OPENMP
@@ -71,10 +74,17 @@ static ptrdiff_t fc_l2_bytes(void)
     return bytes >= 131072 ? bytes : 524288;
 }
 
-/* Page-aligned memory, `bytes` rounded up to pages; free() releases it. */
+/* Page-aligned memory, `bytes` rounded up to pages; free() releases it. Large filters are streamed
+ * through once a call, and would miss the TLB at every small page. */
 static char *fc_allocate(size_t bytes)
 {
-    return (char *)aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
+    const size_t page = bytes < FC_HUGE_PAGE ? 4096 : FC_HUGE_PAGE;
+    char *memory = (char *)aligned_alloc(page, (bytes + page - 1) / page * page);
+#ifdef MADV_HUGEPAGE
+    if (memory && page == FC_HUGE_PAGE)
+        madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 #endif

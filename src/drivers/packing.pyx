@@ -1,5 +1,6 @@
 """Filters in the order in which the register tile reads them."""
 from cpython.buffer cimport PyBUF_STRIDES, PyObject_GetBuffer, PyBuffer_Release
+from cython.parallel cimport prange
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -7,72 +8,87 @@ from fastconv._native.levels cimport allocate, find_table, l2_bytes
 
 
 cdef class Filter:
-    """A filter and bias packed for one level: [group][slab][kh][kw][in][vectors][lanes].
+    """The packed form of a filter and bias for one level, empty until `pack` fills it, once.
 
-    The slabs of a group: as many of two vectors as there are, then one of one vector if that
-    is left over. Where half a vector is enough for the last channels, the last slab is one of
-    one and a half vectors, whose half stands twice, unless wide slabs are worked through in
-    parts. Lanes without an output channel are zero. The bias is packed as a filter of one tap
-    and one input. The depthwise form is one group of slabs one vector wide, with in = 1.
+    [group][slab][kh][kw][in][vectors][lanes]. The slabs of a group: as many of two vectors as there
+    are, then one of one vector if that is left over. Where half a vector is enough for the last
+    channels, the last slab is one of one and a half vectors, whose half stands twice, unless wide
+    slabs are worked through in parts. Lanes without an output channel are zero. The bias is packed
+    as a filter of one tap and one input. The depthwise form is one group of slabs one vector wide,
+    with in = 1. The transformed form has Winograd's products for rows and its pieces for taps.
     """
 
-    def __cinit__(self, weight, bias, ptrdiff_t groups, bint depthwise, str level):
+    def __cinit__(self, shape, ptrdiff_t groups, str form, int itemsize, str level):
+        cdef ptrdiff_t vectors
+        self.table = find_table(level, itemsize)
+        self.level = level
+        self.kh, self.kw, self.depth, self.out_channels = shape
+        self.depthwise = form == "depthwise"
+        self.sets = 1 if self.depthwise else groups
+        self.set_width = self.out_channels // self.sets
+        self.slab_width = self.table.lanes * (1 if self.depthwise else self.table.vectors)
+        vectors = ceil_div(self.set_width, self.table.lanes)
+        self.parts = 1
+        if form == "dense":
+            self.parts = min(self.kh, ceil_div(
+                self.reduction() * self.slab_width * itemsize, l2_bytes() // 4))
+        if not self.depthwise:
+            self.halves = vectors > 1 and self.parts == 1 and (
+                2 * self.set_width <= (2 * vectors - 1) * self.table.lanes)
+            vectors -= 2 * self.halves
+            self.twos = vectors // 2
+        self.slabs = vectors - self.twos + self.halves
+        self.nbytes = self.sets * self.padded_width() * self.reduction() * itemsize
+
+    def __dealloc__(self):
+        free(self.memory)
+        free(self.bias)
+
+    @property
+    def packed(self):
+        return self.memory != NULL
+
+    def pack(self, weight, bias, int num_threads):
+        """Fill it from (kh, kw, in, out) of any strides, unless another thread was first."""
         cdef Py_buffer view
         cdef Py_ssize_t bias_strides[4]
-        cdef ptrdiff_t vectors
+        cdef size_t bias_bytes = self.sets * self.padded_width() * self.table.itemsize
+        cdef char *memory
+        cdef char *packed_bias
+        if self.memory != NULL:
+            return
         PyObject_GetBuffer(weight, &view, PyBUF_STRIDES)
         try:
-            self.table = find_table(level, <int>view.itemsize)
-            self.level = level
-            self.kh, self.kw, self.depth, self.out_channels = (
-                view.shape[0], view.shape[1], view.shape[2], view.shape[3])
-            self.depthwise = depthwise
-            self.sets = 1 if depthwise else groups
-            self.set_width = self.out_channels // self.sets
-            self.slab_width = self.table.lanes * (1 if depthwise else self.table.vectors)
-            vectors = ceil_div(self.set_width, self.table.lanes)
-            self.parts = 1
-            if not depthwise:
-                self.parts = min(self.kh, ceil_div(
-                    self.reduction() * self.slab_width * self.table.itemsize, l2_bytes() // 4))
-                self.halves = vectors > 1 and self.parts == 1 and (
-                    2 * self.set_width <= (2 * vectors - 1) * self.table.lanes)
-                vectors -= 2 * self.halves
-                self.twos = vectors // 2
-            self.slabs = vectors - self.twos + self.halves
-            self._allocate()
-            with nogil:
-                self._pack(self.memory, <const char *>view.buf, view.strides,
-                           self.kh, self.kw, self.depth)
+            memory = allocate(self.nbytes)
+            packed_bias = allocate(bias_bytes)
+            memset(packed_bias, 0, bias_bytes)
+            self._pack(memory, <const char *>view.buf, view.strides,
+                       self.kh, self.kw, self.depth, num_threads)
         finally:
             PyBuffer_Release(&view)
         if bias is not None:
             PyObject_GetBuffer(bias, &view, PyBUF_STRIDES)
             bias_strides[0] = bias_strides[1] = bias_strides[2] = 0   # one tap, one input
             bias_strides[3] = view.strides[0]
-            self._pack(self.bias, <const char *>view.buf, bias_strides, 1, 1, 1)
+            self._pack(packed_bias, <const char *>view.buf, bias_strides, 1, 1, 1, 1)
             PyBuffer_Release(&view)
-
-    def __dealloc__(self):
-        free(self.memory)
-        free(self.bias)
+        if self.memory == NULL:
+            self.bias = packed_bias
+            self.memory = memory
+        else:
+            free(memory)
+            free(packed_bias)
 
     cdef ptrdiff_t padded_width(self) noexcept nogil:
         """Output channels of a set, filled up to whole vectors."""
         return ceil_div(self.set_width, self.table.lanes) * self.table.lanes
 
+    cdef double slab_vectors(self) noexcept nogil:
+        """Vectors of a slab, in the mean."""
+        return <double>self.padded_width() / (self.table.lanes * self.slabs)
+
     cdef ptrdiff_t reduction(self) noexcept nogil:
         return self.kh * self.kw * self.depth
-
-    cdef int _allocate(self) except -1:
-        cdef size_t bias_bytes = self.sets * self.padded_width() * self.table.itemsize
-        cdef size_t bytes = bias_bytes * self.reduction()
-        self.nbytes = bytes
-        self.memory = allocate(bytes)
-        self.bias = allocate(bias_bytes)
-        memset(self.memory, 0, bytes)
-        memset(self.bias, 0, bias_bytes)
-        return 0
 
     cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil:
         """The first output channel of slab j in its set, packed and unpacked."""
@@ -82,23 +98,29 @@ cdef class Filter:
         """Output channels of slab j."""
         return (self.set_width if j == self.slabs - 1 else self.start(j + 1)) - self.start(j)
 
-    cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides,
-                    ptrdiff_t kh, ptrdiff_t kw, ptrdiff_t depth) noexcept nogil:
+    cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
+                    ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil:
+        cdef ptrdiff_t i
+        for i in prange(self.sets * self.slabs, schedule="static", num_threads=num_threads):
+            self._pack_slab(i // self.slabs, i % self.slabs, dst, weight, strides, kh, kw, depth)
+
+    cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
+                         const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
+                         ptrdiff_t depth) noexcept nogil:
         cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
-        cdef ptrdiff_t s, j, pixel, r, k
+        cdef ptrdiff_t pixel = ceil_div(self.width(j), lanes) * lanes * item, r, k
         cdef const char *src
-        for s in range(self.sets):
-            for j in range(self.slabs):
-                pixel = ceil_div(self.width(j), lanes) * lanes * item
-                for r in range(kh):
-                    for k in range(kw):
-                        src = (weight + r * strides[0] + k * strides[1]
-                               + (s * self.set_width + self.start(j)) * strides[3])
-                        self.table.copy(dst, pixel, item, src, strides[2], strides[3],
-                                        depth, self.width(j))
-                        if self.halves and j == self.slabs - 1:
-                            self.table.copy(
-                                dst + (lanes + lanes // 2) * item, pixel, item,
-                                src + lanes * strides[3], strides[2], strides[3],
-                                depth, self.width(j) - lanes)
-                        dst += depth * pixel
+        dst += (s * self.padded_width() + self.start(j)) * kh * kw * depth * item
+        memset(dst, 0, kh * kw * depth * pixel)
+        for r in range(kh):
+            for k in range(kw):
+                src = (weight + r * strides[0] + k * strides[1]
+                       + (s * self.set_width + self.start(j)) * strides[3])
+                self.table.copy(dst, pixel, item, src, strides[2], strides[3],
+                                depth, self.width(j))
+                if self.halves and j == self.slabs - 1:
+                    self.table.copy(
+                        dst + (lanes + lanes // 2) * item, pixel, item,
+                        src + lanes * strides[3], strides[2], strides[3],
+                        depth, self.width(j) - lanes)
+                dst += depth * pixel

@@ -2,6 +2,7 @@
  * Included by level.c once for each type. */
 #include "vector.h"
 #include "tile.h"
+#include "winograd.h"
 #include "layout.h"
 #include "peak.h"
 
@@ -17,6 +18,32 @@
 
 FC_EACH_SIZE(FC_INSTANTIATE)
 
+/* F(m, r) of n points: along rows and columns, or columns only. */
+#define FC_WINOGRAD_2(m, n)                                                                    \
+    static void FC_NAME(input_##m##_##n)(const fc_winograd_input *t)                           \
+    {                                                                                          \
+        FC_NAME(input)(t, &fc_points_##n, &fc_points_##n, m);                                  \
+    }                                                                                          \
+    static void FC_NAME(output_##m##_##n)(const fc_winograd_output *t)                         \
+    {                                                                                          \
+        FC_NAME(output)(t, &fc_points_##n, m, &fc_points_##n, m);                              \
+    }
+#define FC_WINOGRAD_1(m, n)                                                                    \
+    static void FC_NAME(input1_##m##_##n)(const fc_winograd_input *t)                          \
+    {                                                                                          \
+        FC_NAME(input)(t, 0, &fc_points_##n, m);                                               \
+    }                                                                                          \
+    static void FC_NAME(output1_##m##_##n)(const fc_winograd_output *t)                        \
+    {                                                                                          \
+        FC_NAME(output)(t, 0, 1, &fc_points_##n, m);                                           \
+    }
+#define FC_ENTRY_2(m, n) {m, n, 2, &fc_points_##n, FC_NAME(input_##m##_##n), FC_NAME(output_##m##_##n)},
+#define FC_ENTRY_1(m, n) {m, n, 1, &fc_points_##n, FC_NAME(input1_##m##_##n), FC_NAME(output1_##m##_##n)},
+#define FC_EACH_WINOGRAD(TWO, ONE) \
+    TWO(2, 4) TWO(4, 6) TWO(2, 6) TWO(4, 7) TWO(6, 8) TWO(4, 8) ONE(4, 6) ONE(4, 7)
+
+FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
+
 #define FC_TABLE                                                                               \
     {                                                                                          \
         .itemsize = sizeof(FC_T), .lanes = FC_LANES, .pixels = FC_PIXELS, .vectors = 2,        \
@@ -24,5 +51,7 @@ FC_EACH_SIZE(FC_INSTANTIATE)
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)}},                            \
         .depthwise = {FC_EACH_SIZE(FC_DEPTHWISE)}, .copy = FC_NAME(copy),                      \
+        .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_ENTRY_1)},                                \
+        .winograd_filter = FC_NAME(filter),                                                    \
         .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \
     }

@@ -38,6 +38,8 @@
 #define FC_EACH_SIZE(M) FC_UP_TO_12(M) M(13) M(14)
 #endif
 
+#include "points.h"
+
 #define FC_T float
 #define FC_INT int32_t
 #define FC_NAME(name) name##_f32

@@ -45,6 +45,59 @@ typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_c
                                  const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
                                  ptrdiff_t pixels, ptrdiff_t channels);
 
+/* The points of a Winograd transform: 0, pairs p and -p, perhaps infinity; and what the transforms
+ * are made of (points.py). A pair's `rest` is the product of x - q over all other points q. */
+enum { FC_MAX_POINTS = 8, FC_MAX_TILE = 6 };
+typedef struct {
+    int n, pairs, infinity;
+    double pair[3];
+    double rest[3][FC_MAX_POINTS - 1];
+    double at_zero[FC_MAX_POINTS], at_infinity[FC_MAX_POINTS];
+    double scale[FC_MAX_POINTS - 1]; /* of the filter, at each finite point */
+} fc_points;
+
+/* Input transform of `tiles` tiles side by side. */
+typedef struct {
+    const char *const *taps; /* where the inputs are: [columns][rows of a tile] */
+    ptrdiff_t tiles, channels;
+    char *out; /* whole vectors, aligned */
+    ptrdiff_t out_tile, out_product;
+} fc_winograd_input;
+
+/* Output transform of one tile, of which rows x cols outputs exist. */
+typedef struct {
+    const char *products; /* [points][vectors], aligned */
+    ptrdiff_t product;
+    const char *bias;
+    ptrdiff_t vectors, last;
+    ptrdiff_t rows, cols;
+    char *out;
+    ptrdiff_t out_row, out_pixel;
+    const char *residual; /* NULL: none */
+    ptrdiff_t residual_row, residual_pixel;
+    const fc_activation *activation; /* NULL: none */
+} fc_winograd_output;
+
+/* Filter transform of `count` filters of rows x cols taps, of which only the given ones exist. */
+typedef struct {
+    const fc_points *rows, *cols; /* rows NULL: along columns only */
+    int taps_rows, taps_cols, given_rows, given_cols;
+    ptrdiff_t count;
+    const char *filter;
+    ptrdiff_t filter_row, filter_tap, filter_channel;
+    char *out;
+    ptrdiff_t out_product, out_channel;
+} fc_winograd_filter;
+
+/* The transforms of one F(m, r), for all r: they depend on m and n = m + r - 1 only. */
+typedef struct {
+    int m, n, dims; /* outputs and points along an axis; 1: along columns only, 2: both */
+    const fc_points *points;
+    void (*input)(const fc_winograd_input *);
+    void (*output)(const fc_winograd_output *);
+} fc_winograd;
+enum { FC_WINOGRADS = 8 };
+
 typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */
     int pixels, vectors; /* the largest register tile */
@@ -54,6 +107,8 @@ typedef struct {
     fc_tile_function depthwise[FC_MAX_PIXELS];
     fc_copy_function copy;
     double (*peak)(ptrdiff_t steps);
+    fc_winograd winograd[FC_WINOGRADS];
+    void (*winograd_filter)(const fc_winograd_filter *);
     void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats);
 } fc_table;
 

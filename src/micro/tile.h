@@ -8,8 +8,30 @@
 /* Reduction steps fetched ahead: covers the latency of L2 at one step in 14 cycles. */
 #define FC_AHEAD 8
 
+/* Pixel i of those that lie one after another from p, i < 7: three strides in registers reach them
+ * all, as an address adds a register once, twice or four times. */
+#define FC_REACH(p, i)                                                                         \
+    ((i) == 0   ? (p)                                                                          \
+     : (i) == 1 ? (p) + one                                                                    \
+     : (i) == 2 ? (p) + 2 * one                                                                \
+     : (i) == 3 ? (p) + three                                                                  \
+     : (i) == 4 ? (p) + 4 * one                                                                \
+     : (i) == 5 ? (p) + five                                                                   \
+                : (p) + 2 * three)
+
 /* Where pixel i of a tile lies that starts at p[0] and p[1]. */
 #define FC_AT(p, i, pixel) ((i) < first ? (p)[0] + (i) * (pixel) : (p)[1] + ((i) - first) * (pixel))
+
+static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(activate)(const fc_activation *a,
+                                                                         FC_VECTOR y)
+{
+    const FC_T slope = (FC_T)a->slope;
+    const FC_VECTOR upper = FC_NAME(broadcast)((FC_T)a->upper);
+    const FC_MASK leaks = (FC_INT) - (slope != 0) - (FC_MASK){0};
+    const FC_VECTOR low = (FC_VECTOR)((FC_MASK)(slope * y) & leaks);
+    const FC_VECTOR z = FC_NAME(select)(y < 0, low, y);
+    return FC_NAME(select)(z > upper, upper, z);
+}
 
 static inline __attribute__((always_inline)) void FC_NAME(epilogue)(
     const fc_tile *t, FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS], const char *const residual[2],
@@ -27,20 +49,12 @@ FC_UNROLL
                                  : FC_NAME(load_part)(p, t->last);
         }
     }
-    if (t->activation) {
-        const FC_T slope = (FC_T)t->activation->slope;
-        const FC_VECTOR upper = FC_NAME(broadcast)((FC_T)t->activation->upper);
-        const FC_MASK leaks = (FC_INT) - (slope != 0) - (FC_MASK){0};
+    if (t->activation)
 FC_UNROLL
         for (int i = 0; i < pixels; i++)
 FC_UNROLL
-            for (int j = 0; j < vectors; j++) {
-                const FC_VECTOR y = acc[i][j];
-                const FC_VECTOR low = (FC_VECTOR)((FC_MASK)(slope * y) & leaks);
-                const FC_VECTOR z = FC_NAME(select)(y < 0, low, y);
-                acc[i][j] = FC_NAME(select)(z > upper, upper, z);
-            }
-    }
+            for (int j = 0; j < vectors; j++)
+                acc[i][j] = FC_NAME(activate)(t->activation, acc[i][j]);
 }
 
 static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t, const int pixels,
@@ -51,6 +65,7 @@ static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t
     const int first = (pixels + 1) / 2;
     const ptrdiff_t x_pixel = t->x_pixel, out_pixel = t->out_pixel, run = t->run;
     const ptrdiff_t second = t->x[1] - t->x[0], last = t->last;
+    ptrdiff_t one = x_pixel, three = 3 * x_pixel, five = 5 * x_pixel;
     const char *start = t->x[0], *next = t->next;
     const char *residual[2] = {t->residual[0], t->residual[1]};
     char *out[2] = {t->out[0], t->out[1]};
@@ -78,8 +93,10 @@ FC_UNROLL
             for (ptrdiff_t s = 0; s < t->taps; s++) {
                 const char *x[2];
                 x[0] = start + r * t->x_row + s * t->x_tap;
+                x[1] = x[0] + second;
                 for (ptrdiff_t k = 0; k < run; k++) {
-                    x[1] = x[0] + second;
+                    /* or the compiler would keep all their multiples, on the stack */
+                    __asm__("" : "+r"(one), "+r"(three), "+r"(five));
                     FC_VECTOR f[FC_MAX_VECTORS], before;
 FC_UNROLL
                     for (int j = 0; j < vectors; j++) {
@@ -92,7 +109,7 @@ FC_UNROLL
                     before = f[0]; /* the pixel before; there is none before the first */
 FC_UNROLL
                     for (int i = 0; i < pixels; i++) {
-                        const char *p = FC_AT(x, i, x_pixel);
+                        const char *p = i < first ? FC_REACH(x[0], i) : FC_REACH(x[1], i - first);
                         const FC_VECTOR a = depthwise ? FC_NAME(load)(p)
                                                       : FC_NAME(broadcast)(*(const FC_T *)p);
                         acc[i][0] += a * f[0];
@@ -105,6 +122,7 @@ FC_UNROLL
                         before = a;
                     }
                     x[0] += depthwise ? FC_BYTES : sizeof(FC_T);
+                    x[1] += depthwise ? FC_BYTES : sizeof(FC_T);
                     w += vectors * FC_BYTES;
                 }
             }

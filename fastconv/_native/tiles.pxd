@@ -1,0 +1,38 @@
+# Launching register tiles side by side: what the dense drivers share.
+from fastconv._native.levels cimport fc_tile, fc_tile_function
+
+
+cdef inline void launch(fc_tile_function function, fc_tile *tile) noexcept nogil:
+    """Run `tile.count` tiles; the next ones go on fetching where these stopped."""
+    function(tile)
+    tile.next += tile.count * tile.next_step * tile.rows * tile.taps * tile.run
+
+
+cdef inline void run_row(fc_tile *tile, fc_tile_function *functions, ptrdiff_t count,
+                         ptrdiff_t pixels, const char *x, char *out,
+                         const char *residual) noexcept nogil:
+    """Tiles of one size side by side."""
+    cdef ptrdiff_t half = (pixels + 1) // 2
+    tile.count = count
+    tile.x[0], tile.x[1] = x, x + half * tile.x_pixel
+    tile.out[0], tile.out[1] = out, out + half * tile.out_pixel
+    tile.residual[0] = tile.residual[1] = NULL
+    if residual != NULL:
+        tile.residual[0] = residual
+        tile.residual[1] = residual + half * tile.residual_pixel
+    launch(functions[pixels - 1], tile)
+
+
+cdef inline void run_pixels(fc_tile *tile, fc_tile_function *functions, ptrdiff_t pixels,
+                            ptrdiff_t most, const char *x, char *out,
+                            const char *residual) noexcept nogil:
+    """Tiles of sizes as equal as can be, `most` at most: first those with a pixel more."""
+    cdef ptrdiff_t tiles = (pixels + most - 1) // most
+    cdef ptrdiff_t size = pixels // tiles, larger = pixels % tiles, done
+    if larger:
+        run_row(tile, functions, larger, size + 1, x, out, residual)
+    done = larger * (size + 1)
+    if residual != NULL:
+        residual += done * tile.residual_pixel
+    run_row(tile, functions, tiles - larger, size, x + done * tile.x_pixel,
+            out + done * tile.out_pixel, residual)

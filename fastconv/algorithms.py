@@ -1,0 +1,335 @@
+"""How a convolution can be computed: the algorithms, each with what it supports and costs.
+
+To add one: write a class like `Direct`, put it into `ALGORITHMS` before those that it should beat
+when their costs are equal.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import threads
+from ._native import direct, winograd
+from ._native.packing import Filter
+from ._native.plan import Plan
+from .arrays import FloatArray, usable
+from .problem import ConvProblem, ConvSpec
+
+# Of float32, over direct's: what may be chosen without being asked for by name.
+MOST_ERROR = 2.5
+# Channels of a group below which the error of Winograd's method grows (docs/winograd.md).
+FEW_CHANNELS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A problem and the plan that solves it, to be run again and again, from several threads.
+
+    `packed` is the filter that the plan reads, as `algorithm` packs it. `upright`: the plan works
+    on the image with rows and columns exchanged.
+    """
+
+    algorithm: "Algorithm"
+    problem: ConvProblem
+    packed: Filter
+    plan: Plan
+    upright: bool = False
+
+    def run(
+        self, x: FloatArray, out: FloatArray, residual: FloatArray | None, num_threads: int | None
+    ) -> None:
+        """Convolve checked arrays in the caller's layout."""
+        if residual is not None:
+            residual = self._view(usable(residual))
+            if residual.strides[-1] != residual.itemsize:  # native code loads whole vectors of it
+                residual = np.ascontiguousarray(residual)
+        number = threads.count(num_threads, self.plan.worthwhile_threads)
+        self.plan.run(self._view(usable(x)), self._view(out), residual, number)
+
+    def profile(
+        self, x: FloatArray, out: FloatArray, num_threads: int, times: NDArray[np.float64]
+    ) -> None:
+        """`run`, adding the seconds of each thread in each phase to `times`, as the plan does."""
+        self.plan.profile(self._view(usable(x)), self._view(out), None, num_threads, times)
+
+    def _view(self, array: FloatArray) -> FloatArray:
+        view = self.problem.view(array)
+        return view.swapaxes(1, 2) if self.upright else view
+
+
+class Algorithm(Protocol):
+    """How a convolution is computed."""
+
+    @property
+    def name(self) -> str:
+        """What `algorithm=` calls it."""
+
+    @property
+    def supported(self) -> str:
+        """What it can run, in words."""
+
+    @property
+    def pack_cycles(self) -> tuple[float, float]:
+        """Cycles of packing a filter: to begin with, and for each element of the packed form."""
+
+    def supports(self, spec: ConvSpec) -> bool:
+        """Whether it can run `spec`."""
+
+    def error(self, spec: ConvSpec) -> float:
+        """Its rms error relative to direct's, about."""
+
+    def multiplications(self, problem: ConvProblem) -> int:
+        """Those of an output that is not empty; transforms and unused lanes are not counted."""
+
+    def filter(self, spec: ConvSpec, level: str) -> Filter:
+        """The packed form that it gives a filter, still empty."""
+
+    def pack(
+        self,
+        packed: Filter,
+        spec: ConvSpec,
+        weight: FloatArray,
+        bias: FloatArray | None,
+        num_threads: int | None,
+    ) -> None:
+        """Fill what `filter` made from a filter in the caller's layout."""
+
+    def bind(self, problem: ConvProblem, packed: Filter) -> Call:
+        """A call that solves `problem` with a filter that `filter` made, once it is packed."""
+
+
+class Direct:
+    """The definition: every output is a sum over the taps under it."""
+
+    name = "direct"
+    supported = "every convolution"
+    form = "dense"
+    pack_cycles = (5000.0, 0.8)  # Intel Xeon, Sapphire Rapids
+
+    def supports(self, spec: ConvSpec) -> bool:
+        return True
+
+    def error(self, spec: ConvSpec) -> float:
+        return 1.0
+
+    def multiplications(self, problem: ConvProblem) -> int:
+        spec = problem.spec
+        per_output = math.prod(spec.kernel) * (spec.in_channels // spec.groups)
+        return math.prod(problem.output_shape) * per_output
+
+    def filter(self, spec: ConvSpec, level: str) -> Filter:
+        shape = (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels)
+        return Filter(shape, spec.groups, self.form, spec.dtype.itemsize, level)
+
+    def pack(
+        self,
+        packed: Filter,
+        spec: ConvSpec,
+        weight: FloatArray,
+        bias: FloatArray | None,
+        num_threads: int | None,
+    ) -> None:
+        packed.pack(spec.weight_view(weight), bias, _packers(packed, num_threads))
+
+    def bind(self, problem: ConvProblem, packed: Filter) -> Call:
+        plan = direct.Plan(packed, *_common(problem, upright=False))
+        return Call(self, problem, packed, plan)
+
+
+class Depthwise(Direct):
+    """`Direct` for one input channel per group: neighbouring groups share a vector."""
+
+    name = "depthwise"
+    supported = "one input channel per group"
+    form = "depthwise"
+
+    def supports(self, spec: ConvSpec) -> bool:
+        return spec.in_channels == spec.groups
+
+
+@dataclass(frozen=True)
+class Winograd:
+    """F(m x m, r x r), or F(m, r) along one axis: fewer multiplications, for stride 1.
+
+    Along each axis, tiles of m outputs from m + r - 1 products each. Where m = r, longer filters
+    are cut into pieces of r taps. A NaN or infinity of the input reaches all outputs of its tiles.
+
+    Attributes
+    ----------
+    dims : int
+        2, or 1 for filters of one row or one column.
+    relative_error : float
+        rms, of float32, over direct's, with many channels and full pieces (docs/winograd.md).
+    """
+
+    m: int
+    r: int
+    dims: int
+    relative_error: float
+    pack_cycles: ClassVar[tuple[float, float]] = (25000.0, 15.0)  # as that of `Direct`
+
+    @property
+    def name(self) -> str:
+        m, r = ((f"{n}x{n}" if self.dims == 2 else str(n)) for n in (self.m, self.r))
+        return f"winograd_{m}_{r}"
+
+    @property
+    def supported(self) -> str:
+        """What it can run, in words."""
+        if self.dims == 1:
+            taps = f"{self.r} taps or more" if self.m == self.r else f"{self.r} taps"
+            return f"stride 1 with a filter of {taps} along one axis"
+        taps = "at least {0} rows and columns" if self.m == self.r else "{0} rows and columns"
+        return f"stride 1 with a filter of {taps.format(self.r)}"
+
+    def supports(self, spec: ConvSpec) -> bool:
+        short, long = sorted(spec.kernel)
+        if spec.stride != (1, 1) or (short == 1) != (self.dims == 1):
+            return False
+        if self.m == self.r:
+            return (long if self.dims == 1 else short) >= self.r
+        return long == self.r and short in (1, self.r)
+
+    def error(self, spec: ConvSpec) -> float:
+        """With few channels the roundings of the transforms weigh more, as direct sums little."""
+        fill = math.prod(self._pieces(spec)) * self.r**self.dims / math.prod(spec.kernel)
+        few = math.sqrt(1 + FEW_CHANNELS * spec.groups / spec.in_channels)
+        return self.relative_error * fill * few
+
+    def multiplications(self, problem: ConvProblem) -> int:
+        n, h, w, _ = problem.output_shape
+        size, dilation = (h, w), problem.spec.dilation
+        if self._upright(problem.spec):
+            size, dilation = size[::-1], dilation[::-1]
+        tile = (self.m if self.dims == 2 else 1, self.m)
+        # of each first pixel of a dilated axis: tiles of outputs, then those that pieces go on to
+        grid = (
+            d * (_ceil(_ceil(outputs, d), m) + pieces - 1)
+            for outputs, d, m, pieces in zip(
+                size, dilation, tile, self._pieces(problem.spec), strict=True
+            )
+        )
+        return n * math.prod(grid) * math.prod(self._shape(problem.spec))
+
+    def _pieces(self, spec: ConvSpec) -> tuple[int, int]:
+        rows, columns = sorted(spec.kernel) if self.dims == 1 else spec.kernel
+        return (_ceil(rows, self.r) if self.dims == 2 else 1, _ceil(columns, self.r))
+
+    def _upright(self, spec: ConvSpec) -> bool:
+        return self.dims == 1 and spec.kernel[0] > 1
+
+    def filter(self, spec: ConvSpec, level: str) -> Filter:
+        shape = self._shape(spec)
+        return Filter(shape, spec.groups, "transformed", spec.dtype.itemsize, level)
+
+    def _shape(self, spec: ConvSpec) -> tuple[int, int, int, int]:
+        products = (self.m + self.r - 1) ** self.dims
+        rows, columns = self._pieces(spec)
+        return (products, rows * columns, spec.in_channels // spec.groups, spec.out_channels)
+
+    def _kind(self, level: str, itemsize: int) -> int:
+        return winograd.transforms(level, itemsize).index((self.m, self.m + self.r - 1, self.dims))
+
+    def pack(
+        self,
+        packed: Filter,
+        spec: ConvSpec,
+        weight: FloatArray,
+        bias: FloatArray | None,
+        num_threads: int | None,
+    ) -> None:
+        number = _packers(packed, num_threads)
+        view = spec.weight_view(weight)
+        if self._upright(spec):
+            view = view.swapaxes(0, 1)
+        transformed = np.empty(self._shape(spec), spec.dtype)
+        taps = (self.r if self.dims == 2 else 1, self.r)
+        kind = self._kind(packed.level, spec.dtype.itemsize)
+        winograd.transform_filter(view, transformed, kind, taps, packed.level, number)
+        packed.pack(transformed, bias, number)
+
+    def bind(self, problem: ConvProblem, packed: Filter) -> Call:
+        spec = problem.spec
+        upright = self._upright(spec)
+        kind = self._kind(packed.level, spec.dtype.itemsize)
+        kernel = spec.kernel[::-1] if upright else spec.kernel
+        plan = winograd.Plan(packed, *_common(problem, upright), kind, kernel, self._pieces(spec))
+        return Call(self, problem, packed, plan, upright)
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def _packers(packed: Filter, num_threads: int | None) -> int:
+    """How many threads pack a filter."""
+    return threads.count(num_threads, 1 + packed.nbytes // 2**18)
+
+
+def _common(problem: ConvProblem, upright: bool) -> tuple[Any, ...]:
+    """What every plan is told of a problem; `upright` exchanges rows and columns."""
+    spec = problem.spec
+    n, h, w, c = problem.input_shape
+    _, oh, ow, _ = problem.output_shape
+    top, _, left, _ = problem.padding
+    before, maps = (top, left), problem.index_maps()
+    size, output, stride, dilation = (h, w), (oh, ow), spec.stride, spec.dilation
+    if upright:
+        size, output, stride, dilation = size[::-1], output[::-1], stride[::-1], dilation[::-1]
+        before, maps = before[::-1], maps[::-1]
+    return (
+        (n, *size, c),
+        output,
+        stride,
+        before,
+        dilation,
+        spec.pad_value,
+        *maps,
+        spec.slope_and_upper,
+    )
+
+
+ALGORITHMS: tuple[Algorithm, ...] = (
+    Depthwise(),
+    Winograd(4, 3, 2, 1.65),
+    Winograd(2, 3, 2, 0.6),
+    Winograd(6, 3, 2, 7.0),
+    Winograd(2, 5, 2, 1.1),
+    Winograd(4, 5, 2, 4.0),
+    Winograd(4, 4, 2, 3.4),
+    Winograd(4, 3, 1, 1.3),
+    Winograd(4, 4, 1, 1.85),
+    Direct(),
+)
+
+
+def candidates(spec: ConvSpec, algorithm: str) -> list[Algorithm]:
+    """The algorithms that may run `spec`.
+
+    For "auto" and "measure" all that support it and are accurate enough; otherwise the one that is
+    named.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name, or it does not support `spec`.
+    """
+    if isinstance(algorithm, str) and algorithm in ("auto", "measure"):
+        exact = spec.dtype.itemsize == 8
+        able = [a for a in ALGORITHMS if a.supports(spec)]
+        return [a for a in able if exact or a.error(spec) <= MOST_ERROR]
+    named = [a for a in ALGORITHMS if isinstance(algorithm, str) and algorithm == a.name]
+    if not named:
+        names = ", ".join(a.name for a in ALGORITHMS)
+        raise ValueError(
+            f"algorithm must be 'auto', 'measure' or one of {names}; got algorithm={algorithm!r}"
+        )
+    if not named[0].supports(spec):
+        raise ValueError(
+            f"algorithm={algorithm!r} supports {named[0].supported}; got kernel {spec.kernel}, "
+            f"stride {spec.stride}, {spec.in_channels} input channels in {spec.groups} groups"
+        )
+    return named

@@ -1,0 +1,230 @@
+"""What a layer would do with an input, and why: the choice among the algorithms, with figures."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from . import planning, threads, wisdom
+from .algorithms import ALGORITHMS, MOST_ERROR, Algorithm, candidates
+from .layers import Conv1D, Conv2d
+from .levels import running
+from .problem import ConvProblem, integer
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """What an algorithm would do with a problem.
+
+    Attributes
+    ----------
+    name : str
+        What ``algorithm=`` calls it.
+    supported : bool
+        Whether it can run the problem at all. If not, its costs are infinite, and the numbers that
+        come after them 0.
+    allowed : bool
+        Whether "auto" and "measure" may choose it.
+    reason : str or None
+        Why it is not supported or not allowed.
+    cost, cost_threads : float
+        Estimated cycles of a call on one thread, by which "auto" chooses, and on as many threads as
+        the explanation is for. The packed filter is there already.
+    multiplications : int
+        Of inputs and filter, transforms and unused lanes not counted.
+    filter_bytes : int
+        Of the packed filter.
+    workspace : int
+        Bytes that each of the threads needs during a call.
+    relative_error : float
+        About the rms error in float32 over that of "direct".
+    """
+
+    name: str
+    supported: bool
+    allowed: bool
+    reason: str | None
+    cost: float
+    cost_threads: float
+    multiplications: int
+    filter_bytes: int
+    workspace: int
+    relative_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The algorithm that is chosen for a problem, beside all that there are; `str` makes a table.
+
+    Attributes
+    ----------
+    problem : ConvProblem
+    level : str
+        The instruction-set level that runs.
+    num_threads : int
+        That a call with the chosen algorithm would use.
+    algorithm : str
+        What was asked for: "auto", "measure" or a name.
+    chosen : str
+        The name of the algorithm that a call would use.
+    why : str
+        What decided it.
+    alternatives : tuple of Alternative
+        All algorithms, the cheapest first.
+    """
+
+    problem: ConvProblem
+    level: str
+    num_threads: int
+    algorithm: str
+    chosen: str
+    why: str
+    alternatives: tuple[Alternative, ...]
+
+    def __str__(self) -> str:
+        problem, spec = self.problem, self.problem.spec
+        several = self.num_threads > 1
+        head = ["", "cycles", *([f"{self.num_threads} threads"] * several), "multiplications"]
+        rows = [[*head, "filter KiB", "workspace KiB", "error", ""]]
+        for a in self.alternatives:
+            numbers = [a.cost, *([a.cost_threads] * several), a.multiplications]
+            numbers += [a.filter_bytes / 1024, a.workspace / 1024]
+            cells = [f"{number:,.0f}" for number in numbers] + [f"{a.relative_error:.1f}"]
+            name = f"{'*' if a.name == self.chosen else ' '} {a.name}"
+            if a.supported:
+                rows.append([name, *cells, a.reason or ""])
+        unable = [[f"  {a.name}", a.reason or ""] for a in self.alternatives if not a.supported]
+        kernel = "x".join(map(str, spec.kernel[-spec.dims :]))
+        return (
+            f"convolution of {problem.shape} with a kernel of {kernel} to {problem.result_shape}, "
+            f"{spec.dtype}, {self.level}\n"
+            f"algorithm={self.algorithm!r} runs {self.chosen}: {self.why}\n\n"
+            f"{_aligned(rows)}\n\ncannot run it:\n{_aligned(unable)}"
+        )
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """A table: the first and last columns to the left, the numbers between them to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *numbers, last in rows:
+        cells = [c.rjust(w) for c, w in zip(numbers, widths[1:-1], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells, last]).rstrip())
+    return "\n".join(lines)
+
+
+def explain(
+    layer_or_problem: Conv1D | Conv2d | ConvProblem,
+    input_shape: Sequence[int] | None = None,
+    *,
+    num_threads: int | None = None,
+) -> Explanation:
+    """Which algorithm a layer runs for inputs of a shape, and what each would cost.
+
+    Nothing is packed, run or measured, and the layer stays as it is.
+
+    Parameters
+    ----------
+    layer_or_problem : Conv2d, Conv1D or ConvProblem
+        A problem is explained as a layer with ``algorithm="auto"`` would run it.
+    input_shape : sequence of int
+        As the layer takes it; not needed for a problem.
+    num_threads : int, optional
+        As in a call of the layer.
+
+    Returns
+    -------
+    Explanation
+        Print it, or read its attributes.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type.
+    ValueError
+        If the layer cannot take an input of that shape.
+
+    Examples
+    --------
+    >>> explain(Conv2d(1, 64, 256), (1, 56, 56, 64)).chosen
+    'direct'
+    """
+    threads.check(num_threads)
+    if not isinstance(layer_or_problem, Conv1D | Conv2d | ConvProblem):
+        raise TypeError(
+            "layer_or_problem must be a Conv2d, Conv1D or ConvProblem; "
+            f"got {type(layer_or_problem).__name__}"
+        )
+    if isinstance(layer_or_problem, ConvProblem):
+        problem = layer_or_problem
+        if input_shape is not None:
+            problem = ConvProblem.build(problem.spec, _shape(input_shape))
+        algorithm, bound = "auto", None
+    else:
+        layer = layer_or_problem
+        problem = ConvProblem.build(layer._spec, _shape(input_shape))
+        algorithm, bound = layer.algorithm, layer._weights.known(problem.shape)
+    level = running()
+    chosen, why = _choice(problem, algorithm, level)
+    if bound is not None and bound.algorithm.name != chosen:  # wisdom has changed since then
+        chosen, why = bound.algorithm.name, "the choice of the layer's first call"
+    number = 1
+    if 0 not in problem.output_shape:
+        (named,) = (a for a in ALGORITHMS if a.name == chosen)
+        plan = named.bind(problem, named.filter(problem.spec, level)).plan
+        number = threads.count(num_threads, plan.worthwhile_threads)
+    able = [_alternative(a, problem, level, number) for a in ALGORITHMS]
+    able.sort(key=lambda a: a.cost)
+    return Explanation(problem, level, number, algorithm, chosen, why, tuple(able))
+
+
+def _shape(given: Sequence[int] | None) -> tuple[int, ...]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise TypeError(f"input_shape must be a sequence of ints; got input_shape={given!r}")
+    return tuple(integer(size, f"input_shape[{i}]", 0) for i, size in enumerate(given))
+
+
+def _choice(problem: ConvProblem, algorithm: str, level: str) -> tuple[str, str]:
+    """The name of the chosen algorithm, and why it is."""
+    able = candidates(problem.spec, algorithm)
+    if algorithm not in ("auto", "measure"):
+        return algorithm, "it was asked for by name"
+    if len(able) == 1:
+        return able[0].name, "no other is allowed"
+    if 0 in problem.output_shape:
+        return able[-1].name, "there is nothing to compute"
+    if algorithm == "measure":
+        name = wisdom.recall(problem, level, reused=True)
+        if name is not None:
+            return name, "it was the fastest when it was measured"
+    why = "it costs the fewest cycles on one thread"
+    if algorithm == "measure":
+        why += ", until the first call measures"
+    return planning.choose(problem, "auto", level, reused=True).name, why
+
+
+def _alternative(
+    algorithm: Algorithm, problem: ConvProblem, level: str, num_threads: int
+) -> Alternative:
+    spec = problem.spec
+    name, error = algorithm.name, algorithm.error(spec)
+    if not algorithm.supports(spec):
+        reason = f"supports {algorithm.supported}"
+        return Alternative(name, False, False, reason, math.inf, math.inf, 0, 0, 0, error)
+    allowed = algorithm in candidates(spec, "auto")
+    why_not = None if allowed else f"by name only: its error is over {MOST_ERROR}"
+    packed = algorithm.filter(spec, level)
+    if 0 in problem.output_shape:
+        return Alternative(name, True, allowed, why_not, 0.0, 0.0, 0, packed.nbytes, 0, error)
+    plan = algorithm.bind(problem, packed).plan
+    return Alternative(
+        name,
+        True,
+        allowed,
+        why_not,
+        plan.cost(1),
+        plan.cost(num_threads),
+        algorithm.multiplications(problem),
+        packed.nbytes,
+        plan.workspace(num_threads),
+        error,
+    )

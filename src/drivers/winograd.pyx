@@ -1,0 +1,423 @@
+"""Winograd convolution: transforms of tiles, and between them products of matrices.
+
+An image is a grid of tiles of m x m outputs, each from n x n inputs. Transformed, tile and filter
+are n * n numbers per channel, and the convolution of a tile is n * n products of matrices, tiles x
+channels by channels x output channels. A filter longer than r taps is cut into pieces of r = m taps:
+piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the grid has
+pieces - 1 tiles more than outputs. A dilated convolution is one on every dilation-th pixel, for each
+first pixel an image of its own.
+
+A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An item transforms its
+inputs, then for each slab multiplies and transforms back, all in its own L2: where few tiles make
+several chunks, threads transform the same inputs rather than wait for one another.
+"""
+from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
+from cython.parallel cimport prange, threadid
+from libc.math cimport hypot
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from fastconv._native.costs cimport costs
+from fastconv._native.levels cimport (
+    FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, fc_table, fc_tile, fc_tile_function, fc_winograd,
+    fc_winograd_filter, fc_winograd_input, fc_winograd_output, find_table, give_workspace, l2_bytes,
+    take_workspace,
+)
+from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.plan cimport (
+    INPUTS, L1_LINE, OUTPUTS, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
+    Timer, at, lap, source_of, start_timer, step_cycles, streaming,
+)
+from fastconv._native.tiles cimport run_pixels
+
+
+cdef enum:
+    TRANSFORMS = 8            # entries of fc_table.winograd
+    MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
+    ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
+    MOST_BYTES = 4 << 20      # of a thread's workspace
+    NOTHING = -2              # a row or column that no output reads; what tiles read there is 0
+
+
+def transforms(str level, int itemsize):
+    """(m, n, dims) of each transform that there is."""
+    cdef const fc_table *table = find_table(level, itemsize)
+    return tuple([
+        (table.winograd[i].m, table.winograd[i].n, table.winograd[i].dims)
+        for i in range(TRANSFORMS)
+    ])
+
+
+cdef inline double beyond_l2(double bytes) noexcept nogil:
+    """The share of what is read again and again that comes from beyond L2, half of which other data
+    takes: none of it up to that half, all of it from its whole size on."""
+    return min(max(2 * bytes / l2_bytes() - 1, 0.0), 1.0)
+
+
+# Tiles of a row of the grid.
+cdef struct Tiles:
+    ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels
+    ptrdiff_t row, col, count       # tile row, first tile column, tiles
+
+
+# How a call is cut: `tiles` to a block, `chunk` slabs of a set.
+cdef struct Blocking:
+    ptrdiff_t tiles, blocks, chunk, chunks
+    ptrdiff_t taps_bytes, stage_bytes, products_bytes, outputs_bytes, inputs_bytes
+    ptrdiff_t bytes   # workspace of a thread: all of these
+    double cycles
+
+
+cdef class Plan(Base):
+    """Winograd convolution by transform `kind`, of pieces_h x pieces_w pieces of a filter."""
+    cdef const fc_winograd *kind
+    cdef ptrdiff_t m_h, n_h, m_w, n_w
+    cdef ptrdiff_t points                       # n_h * n_w, products of a tile
+    cdef ptrdiff_t pieces_h, pieces_w
+    cdef ptrdiff_t rows_read, cols_read         # of the padded image, by any output
+    cdef ptrdiff_t tile_rows, tile_cols         # of outputs
+    cdef ptrdiff_t grid_rows, grid_cols, total  # of inputs
+    cdef ptrdiff_t input_product, input_tile    # bytes from product to product, tile to tile
+    cdef char *constants                        # ZEROS, then a pixel of padding, and one of zeros
+    # the cut last used: most calls repeat it
+    cdef Blocking last_block
+    cdef ptrdiff_t last_threads
+    cdef bint last_gathered, last_staged
+
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation, int kind, kernel, pieces):
+        cdef ptrdiff_t item = filter.table.itemsize, lanes = filter.table.lanes
+        cdef ptrdiff_t kh, kw
+        self.kind = &filter.table.winograd[kind]
+        self.pieces_h, self.pieces_w = pieces
+        kh, kw = kernel
+        self.rows_read = self.size.oh + (kh - 1) * self.dilation_h
+        self.cols_read = self.size.ow + (kw - 1) * self.dilation_w
+        self.m_w, self.n_w = self.kind.m, self.kind.n
+        self.m_h = self.m_w if self.kind.dims == 2 else 1
+        self.n_h = self.n_w if self.kind.dims == 2 else 1
+        self.points = self.n_h * self.n_w
+        self.tile_rows = ceil_div(ceil_div(self.size.oh, self.dilation_h), self.m_h)
+        self.tile_cols = ceil_div(ceil_div(self.size.ow, self.dilation_w), self.m_w)
+        self.grid_rows = self.tile_rows + self.pieces_h - 1
+        self.grid_cols = self.tile_cols + self.pieces_w - 1
+        self.total = (self.size.n * self.dilation_h * self.dilation_w
+                      * self.grid_rows * self.grid_cols)
+        self.input_product = ceil_div(filter.depth, lanes) * lanes * item
+        # not a multiple of 4096, or all tiles would share few sets of L1
+        self.input_tile = self.points * self.input_product + L1_LINE
+        self.constants = allocate(ZEROS + 2 * self.input_product)
+        memset(self.constants, 0, ZEROS + 2 * self.input_product)
+        filter.table.copy(self.constants + ZEROS, item, item, self.pad(), 0, 0, filter.depth, 1)
+        self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
+
+    def __dealloc__(self):
+        free(self.constants)
+
+    cdef ptrdiff_t halo(self) noexcept nogil:
+        """Transformed tiles that a block reads beyond its own."""
+        return (self.pieces_h - 1) * self.grid_cols + self.pieces_w - 1
+
+    cdef Blocking cut(self, ptrdiff_t threads, bint gathered, bint staged) noexcept nogil:
+        """The blocking that should take least time with this many threads.
+
+        Blocks are as long as some of the tallest register tiles, or a share of a thread's work.
+        """
+        cdef Blocking b, best
+        cdef ptrdiff_t tall = self.filter.table.pixels, i, share
+        memset(&best, 0, sizeof(best))
+        best.cycles = -1
+        b.chunks = 1
+        while True:
+            b.chunk = ceil_div(self.filter.slabs, b.chunks)
+            b.chunks = ceil_div(self.filter.slabs, b.chunk)
+            share = ceil_div(threads, b.chunks * self.filter.sets)
+            for i in range(1, 9):
+                b.tiles = tall * i if i < 5 else ceil_div(self.total, share * (i - 4))
+                b.blocks = ceil_div(self.total, b.tiles)
+                b.tiles = ceil_div(self.total, b.blocks)
+                b.blocks = ceil_div(self.total, b.tiles)
+                self.measure(&b, threads, gathered, staged)
+                if best.cycles < 0 or b.cycles < best.cycles:
+                    best = b
+            if b.chunk == 1 or b.chunks >= 2 * threads:
+                return best
+            b.chunks = ceil_div(self.filter.slabs, b.chunk - 1)
+
+    cdef void measure(self, Blocking *b, ptrdiff_t threads, bint gathered,
+                      bint staged) noexcept nogil:
+        """Find a blocking's workspace and the cycles until the last thread has finished."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t slab = self.filter.slab_width * item
+        cdef ptrdiff_t calls = ceil_div(b.tiles, self.filter.table.pixels)
+        cdef ptrdiff_t inputs = b.tiles + self.halo()
+        cdef ptrdiff_t steps = self.filter.kw * self.filter.depth
+        cdef double streamed = 0, wide = self.filter.slab_vectors(), one, product
+        cdef double panels = wide * lanes * item * self.points * steps   # bytes of a slab's filter
+        b.taps_bytes = MOST_COLUMNS * self.n_h * sizeof(char *)
+        b.stage_bytes = MOST_COLUMNS * self.n_h * self.input_product if gathered else 0
+        b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
+        b.outputs_bytes = self.m_h * self.m_w * slab if staged else 0
+        b.inputs_bytes = inputs * self.input_tile
+        b.bytes = (b.taps_bytes + b.stage_bytes + b.products_bytes + b.outputs_bytes
+                   + b.inputs_bytes + L1_LINE)
+        # each slab reads its filter and the inputs from beyond L2, as far as that does not hold them
+        streamed += panels * beyond_l2(panels * self.filter.slabs)
+        streamed += b.inputs_bytes * beyond_l2(b.inputs_bytes + b.products_bytes)
+        product = self.points * calls * (
+            costs().call + steps * step_cycles(<double>b.tiles / calls, wide))
+        one = costs().item + inputs * (
+            costs().tile + self.points * ceil_div(self.filter.depth, lanes) * costs().input_point)
+        one += b.chunk * (hypot(product, streaming(streamed)) + b.tiles * (
+            costs().tile + self.points * wide * costs().output_point))
+        b.cycles = one * ceil_div(b.blocks * b.chunks * self.filter.sets, threads)
+        if threads > 1:
+            b.cycles += one * TAIL_PERCENT / 100
+        if b.bytes > MOST_BYTES:
+            b.cycles *= <double>b.bytes / MOST_BYTES * 1000
+
+    def cost(self, ptrdiff_t num_threads):
+        """Estimated cycles of a call."""
+        return self.cut(num_threads, False, False).cycles
+
+    def workspace(self, ptrdiff_t num_threads):
+        """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""
+        return self.cut(num_threads, False, False).bytes
+
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        cdef ptrdiff_t item = self.filter.table.itemsize, items, i
+        cdef bint gathered = arrays.x.c != item, staged = arrays.out.c != item
+        cdef Blocking b
+        cdef size_t size
+        cdef char *memory
+        if (threads != self.last_threads or gathered != self.last_gathered
+                or staged != self.last_staged):
+            self.last_block = self.cut(threads, gathered, staged)
+            self.last_threads, self.last_gathered, self.last_staged = threads, gathered, staged
+        b = self.last_block
+        items = b.blocks * b.chunks * self.filter.sets
+        threads = min(threads, items)
+        memory = take_workspace(threads * b.bytes, &size)
+        with nogil:
+            if threads == 1:
+                for i in range(items):
+                    self.run_item(arrays, &b, i, memory, 0)
+            else:
+                self.run_parallel(arrays, &b, items, threads, memory)
+        give_workspace(memory, size)
+        return 0
+
+    cdef void run_parallel(self, const Arrays *arrays, const Blocking *b, ptrdiff_t items,
+                           ptrdiff_t threads, char *memory) noexcept nogil:
+        cdef ptrdiff_t i
+        for i in prange(items, schedule="dynamic", num_threads=<int>threads):
+            self.run_item(arrays, b, i, memory + threadid() * b.bytes, threadid())
+
+    cdef void run_item(self, const Arrays *arrays, const Blocking *b, ptrdiff_t index,
+                       char *work, int thread) noexcept nogil:
+        """One block of tiles, from inputs to the outputs of one chunk of slabs."""
+        cdef ptrdiff_t s = index // (b.blocks * b.chunks)
+        cdef ptrdiff_t first = index % b.blocks * b.tiles
+        cdef ptrdiff_t last = min(first + b.tiles, self.total)
+        cdef ptrdiff_t j = index // b.blocks % b.chunks * b.chunk
+        cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs)
+        cdef ptrdiff_t step
+        # the parts whose size is a multiple of a line come first
+        cdef char *products = work + (-<ptrdiff_t>work & (L1_LINE - 1))
+        cdef char *inputs = products + b.products_bytes
+        cdef Timer timer = start_timer(arrays, thread)
+        work = inputs + b.inputs_bytes
+        self.transform(arrays, b, s, first, min(last + self.halo(), self.total), work, inputs)
+        lap(&timer, INPUTS)
+        while j < end:
+            step = self.multiply(s, j, last - first, inputs, products)
+            lap(&timer, PRODUCTS)
+            self.finish(arrays, s, j, first, last, products, step, work)
+            lap(&timer, OUTPUTS)
+            j += 1
+
+    cdef Tiles tiles_at(self, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
+        """The tiles of a row, as many as there are from the first on."""
+        cdef Tiles t
+        cdef ptrdiff_t rest
+        t.col = first % self.grid_cols
+        t.count = min(self.grid_cols - t.col, last - first)
+        rest = first // self.grid_cols
+        t.row = rest % self.grid_rows
+        rest //= self.grid_rows
+        t.phase_w = rest % self.dilation_w
+        rest //= self.dilation_w
+        t.phase_h = rest % self.dilation_h
+        t.n = rest // self.dilation_h
+        return t
+
+    cdef void transform(self, const Arrays *arrays, const Blocking *b, ptrdiff_t s,
+                        ptrdiff_t first, ptrdiff_t last, char *work, char *inputs) noexcept nogil:
+        """Transform the inputs of some tiles."""
+        cdef const char **taps = <const char **>work
+        cdef char *stage
+        cdef const char *p
+        cdef const Array *x = &arrays.x
+        cdef fc_winograd_input t
+        cdef Tiles tiles
+        cdef ptrdiff_t item = self.filter.table.itemsize, channel = s * self.filter.depth, i, j
+        cdef ptrdiff_t row, col
+        cdef ptrdiff_t most = (MOST_COLUMNS - self.n_w) // self.m_w + 1
+        cdef ptrdiff_t rows[8]
+        t.taps = <const char *const *>taps
+        t.channels = self.filter.depth
+        t.out_tile, t.out_product = self.input_tile, self.input_product
+        while first < last:
+            tiles = self.tiles_at(first, min(last, first + most))
+            stage = work + b.taps_bytes
+            for i in range(self.n_h):
+                row = tiles.phase_h + self.dilation_h * (tiles.row * self.m_h + i)
+                rows[i] = NOTHING if row >= self.rows_read else source_of(
+                    row - self.top, self.size.h, self.row_map, self.top)
+            for j in range((tiles.count - 1) * self.m_w + self.n_w):
+                col = tiles.phase_w + self.dilation_w * (tiles.col * self.m_w + j)
+                col = NOTHING if col >= self.cols_read else source_of(
+                    col - self.left, self.size.w, self.col_map, self.left)
+                for i in range(self.n_h):
+                    if rows[i] >= 0 and col >= 0:
+                        p = at(x, tiles.n, rows[i], col, channel)
+                        if x.c != item:
+                            self.filter.table.copy(stage, item, item, p, x.c, 0,
+                                                   self.filter.depth, 1)
+                            p = stage
+                            stage += self.input_product
+                    else:
+                        p = self.constants + ZEROS
+                        if rows[i] == NOTHING or col == NOTHING:
+                            p += self.input_product
+                    taps[j * self.n_h + i] = p
+            t.tiles = tiles.count
+            t.out = inputs
+            self.kind.input(&t)
+            inputs += tiles.count * self.input_tile
+            first += tiles.count
+
+    cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
+                            char *products) noexcept nogil:
+        """Multiply a slab with `count` tiles; returns the bytes from product to product."""
+        cdef fc_tile tile
+        cdef fc_tile_function *functions
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t most = self.filter.table.pixels, width = self.filter.width(j), e, step
+        cdef ptrdiff_t vectors = ceil_div(width, lanes)
+        cdef ptrdiff_t panel = self.filter.kw * self.filter.depth * vectors * lanes * item
+        cdef int form = FC_TWO if vectors == 2 else FC_ONE
+        tile.last = lanes
+        if self.filter.halves and j == self.filter.slabs - 1:
+            form = FC_ONE_AND_HALF
+            tile.last = width - lanes
+        functions = <fc_tile_function *>self.filter.table.dense[form]
+        tile.bias = self.constants
+        tile.resume = 0
+        tile.activation = NULL
+        tile.residual_pixel = 0
+        tile.rows, tile.taps, tile.run = self.pieces_h, self.pieces_w, self.filter.depth
+        tile.x_pixel = tile.x_tap = self.input_tile
+        tile.x_row = self.grid_cols * self.input_tile
+        tile.out_pixel = vectors * lanes * item
+        step = count * tile.out_pixel + L1_LINE
+        tile.filter = self.filter.memory + (
+            s * self.filter.padded_width() + self.filter.start(j)) * item * self.filter.reduction()
+        # meanwhile fetch the filter of the product that comes next
+        tile.next_step = ceil_div(vectors * lanes * item, ceil_div(count, most))
+        for e in range(self.points):
+            tile.next = tile.filter + panel
+            run_pixels(&tile, functions, count, most, inputs + e * self.input_product,
+                       products + e * step, NULL)
+            tile.filter += panel
+        return step
+
+    cdef void finish(self, const Arrays *arrays, ptrdiff_t s, ptrdiff_t j, ptrdiff_t first,
+                     ptrdiff_t last, const char *products, ptrdiff_t step,
+                     char *stage) noexcept nogil:
+        """Transform the products of a slab to outputs."""
+        cdef fc_winograd_output t
+        cdef Tiles tiles
+        cdef const Array *out = &arrays.out
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t channel = self.filter.start(j), width = self.filter.width(j)
+        cdef ptrdiff_t y, x, i, k, pixel
+        t.vectors = ceil_div(width, lanes)
+        t.last = width - (t.vectors - 1) * lanes
+        t.bias = self.filter.bias + (s * self.filter.padded_width() + channel) * item
+        t.activation = &self.activation if self.activated else NULL
+        t.product = step
+        pixel = t.vectors * lanes * item
+        channel += s * self.filter.set_width
+        t.residual_row = self.dilation_h * arrays.residual.h
+        t.residual_pixel = self.dilation_w * arrays.residual.w
+        while first < last:
+            tiles = self.tiles_at(first, last)
+            first += tiles.count
+            y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
+            t.rows = min(self.m_h, ceil_div(self.size.oh - y, self.dilation_h))
+            for i in range(tiles.count):
+                x = tiles.phase_w + self.dilation_w * (tiles.col + i) * self.m_w
+                t.cols = min(self.m_w, ceil_div(self.size.ow - x, self.dilation_w))
+                t.products = products
+                products += pixel
+                if t.rows <= 0 or t.cols <= 0:   # only pieces of other tiles read it
+                    continue
+                t.residual = at(&arrays.residual, tiles.n, y, x, channel)
+                if out.c == item:
+                    t.out = at(out, tiles.n, y, x, channel)
+                    t.out_row, t.out_pixel = self.dilation_h * out.h, self.dilation_w * out.w
+                    self.kind.output(&t)
+                    continue
+                t.out = stage
+                t.out_row, t.out_pixel = self.m_w * width * item, width * item
+                self.kind.output(&t)
+                for k in range(t.rows):
+                    self.filter.table.copy(
+                        at(out, tiles.n, y + self.dilation_h * k, x, channel),
+                        self.dilation_w * out.w, out.c, stage + k * t.out_row, t.out_pixel, item,
+                        t.cols, width)
+
+
+def transform_filter(weight, out, int kind, taps, str level, int num_threads):
+    """Transform (kh, kw, in, out) to (products, pieces, in, out), in float64, rounded once.
+
+    `taps` is (rows, columns) of a piece.
+    """
+    cdef Py_buffer w, u
+    cdef fc_winograd_filter t
+    cdef const fc_table *table
+    cdef ptrdiff_t rows, cols, pieces, c
+    PyObject_GetBuffer(weight, &w, PyBUF_STRIDES)
+    try:
+        PyObject_GetBuffer(out, &u, PyBUF_STRIDES | PyBUF_WRITABLE)
+        table = find_table(level, <int>w.itemsize)
+        rows, cols = taps
+        pieces = ceil_div(w.shape[1], cols)
+        for c in prange(w.shape[2], nogil=True, schedule="static", num_threads=num_threads):
+            transform_channel(table, &table.winograd[kind], &w, &u, c, rows, cols, pieces)
+        PyBuffer_Release(&u)
+    finally:
+        PyBuffer_Release(&w)
+
+
+cdef void transform_channel(const fc_table *table, const fc_winograd *kind, const Py_buffer *w,
+                            const Py_buffer *u, ptrdiff_t c, ptrdiff_t rows, ptrdiff_t cols,
+                            ptrdiff_t pieces) noexcept nogil:
+    """Transform the taps of all output channels for one input channel."""
+    cdef fc_winograd_filter t
+    cdef ptrdiff_t p, row, col
+    t.rows = kind.points if kind.dims == 2 else NULL
+    t.cols = kind.points
+    t.taps_rows, t.taps_cols = <int>rows, <int>cols
+    t.count = w.shape[3]
+    t.filter_row, t.filter_tap, t.filter_channel = w.strides[0], w.strides[1], w.strides[3]
+    t.out_product, t.out_channel = u.strides[0], u.strides[3]
+    for p in range(u.shape[1]):
+        row, col = p // pieces * rows, p % pieces * cols
+        t.given_rows = <int>min(rows, w.shape[0] - row)
+        t.given_cols = <int>min(cols, w.shape[1] - col)
+        t.filter = (<const char *>w.buf + row * w.strides[0] + col * w.strides[1]
+                    + c * w.strides[2])
+        t.out = <char *>u.buf + p * u.strides[1] + c * u.strides[2]
+        table.winograd_filter(&t)

@@ -1,0 +1,203 @@
+/* The transforms of Winograd convolution F(m, r): 1-D ones of n = m + r - 1 points, applied along
+ * rows and then columns, or along columns only (`rows` NULL). NHWC: a vector holds the same pixel
+ * of neighbouring channels, so a transform is arithmetic between whole vectors. */
+
+/* The sum of c[i] * d[i]; the unrolled loops leave out zeros and multiplications by one. */
+static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(polynomial)(const double *c,
+                                                                           const int n,
+                                                                           const FC_VECTOR *d)
+{
+    FC_VECTOR sum = {0};
+    int terms = 0;
+FC_UNROLL
+    for (int i = n - 1; i >= 0; i--)
+        if (c[i] != 0)
+            sum = terms++ ? sum + (FC_T)c[i] * d[i] : (FC_T)c[i] * d[i];
+    return sum;
+}
+
+/* v = B^T d. For a pair of points p and -p, the polynomial that vanishes at all other points is
+ * (x + p) or (x - p) times the rest: v = x rest(d) +- p rest(d). */
+static inline __attribute__((always_inline)) void FC_NAME(forward)(const fc_points *s,
+                                                                   const FC_VECTOR *d,
+                                                                   FC_VECTOR *v)
+{
+    v[0] = FC_NAME(polynomial)(s->at_zero, s->n, d);
+FC_UNROLL
+    for (int i = 0; i < s->pairs; i++) {
+        const FC_VECTOR shifted = FC_NAME(polynomial)(s->rest[i], s->n - 1, d + 1);
+        const FC_VECTOR rest = FC_NAME(polynomial)(s->rest[i], s->n - 1, d);
+        v[2 * i + 1] = shifted + (FC_T)s->pair[i] * rest;
+        v[2 * i + 2] = shifted - (FC_T)s->pair[i] * rest;
+    }
+    if (s->infinity)
+        v[s->n - 1] = FC_NAME(polynomial)(s->at_infinity, s->n, d);
+}
+
+/* y = A^T v: y[k] is the sum of p^k v over the points. */
+static inline __attribute__((always_inline)) void FC_NAME(backward)(const fc_points *s, const int m,
+                                                                    const FC_VECTOR *v,
+                                                                    FC_VECTOR *y)
+{
+    double power[3] = {1, 1, 1};
+FC_UNROLL
+    for (int k = 0; k < m; k++) {
+        const int last = s->infinity && k == m - 1;
+        int terms = k == 0 || last;
+        y[k] = k == 0 ? v[0] : last ? v[s->n - 1] : (FC_VECTOR){0};
+FC_UNROLL
+        for (int i = 0; i < s->pairs; i++) {
+            const FC_VECTOR both =
+                k % 2 ? v[2 * i + 1] - v[2 * i + 2] : v[2 * i + 1] + v[2 * i + 2];
+            y[k] = terms++ ? y[k] + (FC_T)power[i] * both : (FC_T)power[i] * both;
+            power[i] *= s->pair[i];
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(input)(const fc_winograd_input *t,
+                                                                 const fc_points *rows,
+                                                                 const fc_points *cols, const int m)
+{
+    const int n_rows = rows ? rows->n : 1, n = cols->n;
+    for (ptrdiff_t tile = 0; tile < t->tiles; tile++) {
+        const char *const *taps = t->taps + tile * m * n_rows;
+        for (ptrdiff_t c = 0; c < t->channels; c += FC_LANES) {
+            const ptrdiff_t at = c * (ptrdiff_t)sizeof(FC_T), left = t->channels - c;
+            char *out = t->out + tile * t->out_tile + at;
+            FC_VECTOR half[FC_MAX_POINTS][FC_MAX_POINTS];
+FC_UNROLL
+            for (int j = 0; j < n; j++) {
+                FC_VECTOR d[FC_MAX_POINTS], v[FC_MAX_POINTS];
+FC_UNROLL
+                for (int i = 0; i < n_rows; i++) {
+                    const char *p = taps[j * n_rows + i] + at;
+                    d[i] = left >= FC_LANES ? FC_NAME(load)(p) : FC_NAME(load_part)(p, left);
+                }
+                if (rows)
+                    FC_NAME(forward)(rows, d, v);
+                else
+                    v[0] = d[0];
+FC_UNROLL
+                for (int i = 0; i < n_rows; i++)
+                    half[i][j] = v[i];
+            }
+FC_UNROLL
+            for (int i = 0; i < n_rows; i++) {
+                FC_VECTOR v[FC_MAX_POINTS];
+                FC_NAME(forward)(cols, half[i], v);
+FC_UNROLL
+                for (int j = 0; j < n; j++, out += t->out_product) {
+                    *(FC_VECTOR *)out = v[j];
+                    __builtin_prefetch(out + FC_BYTES, 1); /* the next vector's */
+                }
+            }
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(output)(const fc_winograd_output *t,
+                                                                  const fc_points *rows,
+                                                                  const int m_rows,
+                                                                  const fc_points *cols,
+                                                                  const int m)
+{
+    const int n_rows = rows ? rows->n : 1, n = cols->n;
+    for (ptrdiff_t k = 0; k < t->vectors; k++) {
+        const ptrdiff_t at = k * FC_BYTES;
+        const ptrdiff_t lanes = k < t->vectors - 1 ? FC_LANES : t->last;
+        const FC_VECTOR bias = *(const FC_VECTOR *)(t->bias + at);
+        FC_VECTOR half[FC_MAX_TILE][FC_MAX_POINTS];
+FC_UNROLL
+        for (int j = 0; j < n; j++) {
+            FC_VECTOR v[FC_MAX_POINTS], y[FC_MAX_TILE];
+FC_UNROLL
+            for (int i = 0; i < n_rows; i++)
+                v[i] = *(const FC_VECTOR *)(t->products + (i * n + j) * t->product + at);
+            if (rows)
+                FC_NAME(backward)(rows, m_rows, v, y);
+            else
+                y[0] = v[0];
+FC_UNROLL
+            for (int i = 0; i < m_rows; i++)
+                half[i][j] = y[i];
+        }
+FC_UNROLL
+        for (int i = 0; i < m_rows; i++) {
+            if (i >= t->rows)
+                break;
+            char *out = t->out + i * t->out_row + at;
+            const char *residual = t->residual + i * t->residual_row + at;
+            FC_VECTOR v[FC_MAX_POINTS], y[FC_MAX_TILE];
+FC_UNROLL
+            for (int j = 0; j < n; j++)
+                v[j] = half[i][j];
+            FC_NAME(backward)(cols, m, v, y);
+FC_UNROLL
+            for (int j = 0; j < m; j++) {
+                y[j] += bias;
+                __builtin_prefetch(out + (m + j) * t->out_pixel, 1); /* the next tile's */
+            }
+            if (t->residual)
+FC_UNROLL
+                for (int j = 0; j < m; j++)
+                    if (j < t->cols)
+                        y[j] += lanes == FC_LANES
+                                    ? FC_NAME(load)(residual + j * t->residual_pixel)
+                                    : FC_NAME(load_part)(residual + j * t->residual_pixel, lanes);
+            if (t->activation)
+FC_UNROLL
+                for (int j = 0; j < m; j++)
+                    y[j] = FC_NAME(activate)(t->activation, y[j]);
+FC_UNROLL
+            for (int j = 0; j < m; j++)
+                if (j < t->cols) {
+                    if (lanes == FC_LANES)
+                        FC_NAME(store)(out + j * t->out_pixel, y[j]);
+                    else
+                        FC_NAME(store_part)(out + j * t->out_pixel, y[j], lanes);
+                }
+        }
+    }
+}
+
+/* u = G g of r taps, in float64. */
+static inline void FC_NAME(evaluate)(const fc_points *s, const int r, const double *g, double *u)
+{
+    for (int i = 0; i <= 2 * s->pairs; i++) {
+        const double p = i == 0 ? 0 : i % 2 ? s->pair[(i - 1) / 2] : -s->pair[(i - 1) / 2];
+        double sum = g[r - 1];
+        for (int k = r - 2; k >= 0; k--)
+            sum = sum * p + g[k];
+        u[i] = sum * s->scale[i];
+    }
+    if (s->infinity)
+        u[s->n - 1] = g[r - 1];
+}
+
+/* The taps beyond the given ones are zero; what is computed is rounded once, at the end. */
+static void FC_NAME(filter)(const fc_winograd_filter *t)
+{
+    const int n_rows = t->rows ? t->rows->n : 1, n = t->cols->n;
+    for (ptrdiff_t c = 0; c < t->count; c++) {
+        double g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
+        for (int j = 0; j < t->taps_cols; j++) {
+            for (int i = 0; i < t->taps_rows; i++)
+                g[i] = i < t->given_rows && j < t->given_cols
+                           ? *(const FC_T *)(t->filter + i * t->filter_row + j * t->filter_tap +
+                                             c * t->filter_channel)
+                           : 0;
+            if (t->rows)
+                FC_NAME(evaluate)(t->rows, t->taps_rows, g, u);
+            else
+                u[0] = g[0];
+            for (int i = 0; i < n_rows; i++)
+                half[i][j] = u[i];
+        }
+        for (int i = 0; i < n_rows; i++) {
+            FC_NAME(evaluate)(t->cols, t->taps_cols, half[i], u);
+            for (int j = 0; j < n; j++)
+                *(FC_T *)(t->out + (i * n + j) * t->out_product + c * t->out_channel) = (FC_T)u[j];
+        }
+    }
+}
