@@ -6,18 +6,24 @@ from functools import cached_property
 
 import numpy as np
 import reference
+import winograd_bound
 
 import fastconv
+from fastconv.algorithms import ALGORITHMS, Winograd, candidates
+from fastconv.problem import ConvSpec
 
 CANARY = -987.25  # exact in every dtype, and no result of these tests
+# On small integers; of Winograd's, only the points 0, 1 and -1 make a filter of whole quarters.
+EXACT = ("direct", "depthwise", "winograd_2x2_3x3")
 
 
 @dataclass(frozen=True)
 class Case:
     """A call of conv2d (two sizes) or conv1d (one), with arrays made from `seed`.
 
-    "integers" are so small that every sum is exact in float32, so the result must be equal to the
-    oracle's, not close: no forgotten or doubled product hides in a tolerance.
+    "integers" are so small that every sum is exact in float32, so the result of an algorithm in
+    `EXACT` must be equal to the oracle's, not close: no forgotten or doubled product hides in a
+    tolerance.
     """
 
     size: tuple[int, ...]
@@ -87,6 +93,39 @@ class Case:
     @cached_property
     def per_group(self):
         return self.channels // self.groups
+
+    def spec(self, dtype):
+        """The convolution as fastconv describes it."""
+        return ConvSpec.build(
+            len(self.size),
+            kernel_size=self.kernel if len(self.size) == 2 else self.kernel[0],
+            in_channels=self.channels,
+            out_channels=self.filters,
+            dtype=dtype,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            groups=self.groups,
+            pad_mode=self.pad_mode,
+            pad_value=self.pad_value,
+            activation=self.activation,
+            channels_first=self.permute,
+        )
+
+    def algorithms(self, dtype=np.float32):
+        """The names of all algorithms that support it."""
+        spec = self.spec(dtype)
+        return [a.name for a in ALGORITHMS if a.supports(spec)]
+
+    def tolerances(self, x, weight, bias=None, residual=None, **changed):
+        """How far from the oracle a result may lie, for each algorithm that may have made it."""
+        operands = {"residual": residual, **self.oracle_parameters(), **changed}
+        for algorithm in candidates(self.spec(x.dtype), self.algorithm):
+            if isinstance(algorithm, Winograd):
+                transform = (algorithm.m, algorithm.r, algorithm.dims)
+                yield winograd_bound.tolerance(x.dtype, transform, x, weight, bias, **operands)
+            else:
+                yield reference.tolerance(x.dtype, x, weight, bias, **operands)
 
     def arrays(self, dtype):
         """x, weight, bias, residual; the last two may be None. Channels last, C order."""
@@ -273,12 +312,14 @@ def judge(case, got, x, weight, bias=None, residual=None):
     wanted = oracle(x, weight, bias, **operands)
     assert got.dtype == dtype
     assert got.shape == wanted.shape == (case.batch, *case.out_size, case.filters)
-    if case.data == "integers" and case.algorithm in ("direct", "depthwise"):
+    if case.data == "integers" and case.algorithm in EXACT:
         np.testing.assert_array_equal(got, wanted)
         return
-    allowed = reference.tolerance(dtype, x, weight, bias, **operands)
-    wrong = ~(abs(got - wanted) <= allowed)
-    if wrong.any():
+    for allowed in case.tolerances(x, weight, bias, residual):
+        wrong = ~(abs(got - wanted) <= allowed)
+        if not wrong.any():
+            break
+    else:
         at = tuple(np.argwhere(wrong)[0])
         raise AssertionError(
             f"{wrong.sum()} of {wrong.size} outputs are wrong, first at {at}: "

@@ -18,7 +18,7 @@ PACKAGE = Path(fastconv.__file__).parent.parent
 FIXTURES = [HealthCheck.function_scoped_fixture]
 RELAXED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, *FIXTURES]}
 
-settings.register_profile("default", max_examples=300, **RELAXED)
+settings.register_profile("default", max_examples=200, **RELAXED)
 settings.register_profile("ci", max_examples=800, derandomize=True, **RELAXED)
 settings.register_profile("thorough", max_examples=3000, **RELAXED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -11,7 +11,7 @@ import pytest
 from cases import Case, channels_first, check, filter_channels_first
 
 import fastconv
-from fastconv import Conv1D, Conv2d, DeviceRef, ShardingStrategy
+from fastconv import Conv1D, Conv2d, DeviceRef, ShardingStrategy, algorithms
 
 POSITIONAL = (
     *("kernel_size", "in_channels", "out_channels", "dtype", "stride", "padding", "dilation"),
@@ -343,10 +343,10 @@ def test_replicas_share_one_filter(make):
 
 @BOTH
 def test_replicas_pack_once(make, monkeypatch):
-    layer, x = small(make)
+    layer, x = small(make, algorithm="direct")
     packed = []
-    pack = fastconv.planning.Direct.pack
-    monkeypatch.setattr(fastconv.planning.Direct, "pack", lambda *a: packed.append(a) or pack(*a))
+    pack = algorithms.Direct.pack
+    monkeypatch.setattr(algorithms.Direct, "pack", lambda *a: packed.append(a) or pack(*a))
     layer.sharding_strategy = ShardingStrategy.replicate(4)
     for shard in layer.shard(["cpu"] * 4):
         shard(x)

@@ -1,6 +1,7 @@
 """Instruction-set levels: forcing one, refusing one, and what show_config tells."""
 
 import ast
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from fastconv._native import levels as native
 from fastconv._native import packing
 
 CASE = Case((12, 20), 33, 40, (3, 3), padding=1, data="normal", bias=True)
+CASES = [replace(CASE, algorithm=name) for name in CASE.algorithms()]
 REPORT = """
 import fastconv, fastconv.levels
 print([fastconv.levels.running(), fastconv.show_config(mode="dicts")["level"]["running"]])
@@ -62,29 +64,32 @@ def test_use_restores_the_level_after_an_error():
     assert levels.running() == before
 
 
-def test_every_level_is_close(level, dtype):
-    arrays = CASE.arrays(dtype)
-    judge(CASE, CASE.run(*arrays), *arrays)
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_level_is_close(level, dtype, case):
+    arrays = case.arrays(dtype)
+    judge(case, case.run(*arrays), *arrays)
 
 
 @pytest.mark.skipif(len(native.runnable()) < 2, reason="one level only")
 @pytest.mark.skipif("x86_64_v3" not in native.runnable(), reason="needs FMA beside a baseline")
-def test_another_level_is_other_code(dtype):
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_another_level_is_other_code(dtype, case):
     """The baseline of x86-64 has no fused multiply-add, so its last bits differ."""
-    arrays = CASE.arrays(dtype)
-    layer = CASE.layer(arrays[1], arrays[2])
+    arrays = case.arrays(dtype)
+    layer = case.layer(arrays[1], arrays[2])
     results = {}
     for level in ("baseline", "x86_64_v3"):
         with levels.use(level):
-            results[level] = CASE.run(*arrays)
-            np.testing.assert_array_equal(CASE.layer(*arrays[1:3])(arrays[0]), results[level])
+            results[level] = case.run(*arrays)
+            np.testing.assert_array_equal(case.layer(*arrays[1:3])(arrays[0]), results[level])
             np.testing.assert_array_equal(layer(arrays[0]), results[level])
     assert (results["baseline"] != results["x86_64_v3"]).any()
 
 
 def test_a_packed_filter_knows_its_level(level):
     weight = np.zeros((1, 1, 4, 4), np.float32)
-    packed = packing.Filter(weight, None, 1, False, level)
+    packed = packing.Filter(weight.shape, 1, "dense", weight.itemsize, level)
+    packed.pack(weight, None, 1)
     assert packed.level == level
     assert packed.nbytes >= weight.nbytes
 

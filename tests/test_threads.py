@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -187,20 +188,22 @@ def test_the_gil_is_released():
     assert any(longest_silence(lambda: case.run(x, weight)) < 0.5 for _ in range(3))
 
 
-def test_two_threads_call_at_once():
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_4x4_3x3"])
+def test_two_threads_call_at_once(algorithm):
     """Different inputs through one layer and one function, many times, and nothing mixes."""
-    x, weight, *_ = LARGE.arrays(np.float32)
-    layer = LARGE.layer(weight)
+    case = replace(LARGE, algorithm=algorithm)
+    x, weight, *_ = case.arrays(np.float32)
+    layer = case.layer(weight)
     inputs = [x, x[:, ::-1], x[:, :, :20], 2 * x[:, 3:]]
     wanted = [layer(i) for i in inputs]
-    judge(LARGE, wanted[0], x, weight)
+    judge(case, wanted[0], x, weight)
     wrong = []
     barrier = threading.Barrier(len(inputs))
 
     def call(index):
         barrier.wait()
         for turn in range(20):
-            y = layer(inputs[index]) if turn % 2 else LARGE.run(inputs[index], weight)
+            y = layer(inputs[index]) if turn % 2 else case.run(inputs[index], weight)
             if not np.array_equal(y, wanted[index]):
                 wrong.append((index, turn))
 

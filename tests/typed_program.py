@@ -3,13 +3,15 @@
 Under --strict an ignore that is not needed is an error, so each of them says: mypy refuses this.
 """
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, assert_type
 
 import numpy as np
 from numpy.typing import NDArray
 
 import fastconv
-from fastconv import Conv1D, Conv2d, DeviceRef, ShardingStrategy
+from fastconv import Alternative, Conv1D, Conv2d, DeviceRef, Explanation, ShardingStrategy
 
 Floats = NDArray[np.floating[Any]]
 
@@ -66,6 +68,23 @@ def layers(x: NDArray[np.float32]) -> Floats:
     return lines[0](y[:, 0])
 
 
+def planner(x: NDArray[np.float32]) -> Floats:
+    conv = Conv2d(3, x.shape[-1], 4, padding=1, algorithm="measure")
+    y: Floats = conv(x)
+    told: Explanation = fastconv.explain(conv, x.shape, num_threads=2)
+    best: Alternative = next(a for a in told.alternatives if a.name == told.chosen)
+    assert_type(best.reason, str | None)
+    assert_type(best.cost_threads, float)
+    assert best.allowed and best.multiplications > 0 and best.name in str(told)
+    assert fastconv.explain(told.problem).problem == told.problem
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "wisdom.json")
+        fastconv.save_wisdom(path)
+        fastconv.forget_wisdom()
+        fastconv.load_wisdom(str(path))
+    return y
+
+
 def refused(x: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
     fastconv.conv2d(x, weight, pad_mode="zeros")  # type: ignore[arg-type]
     fastconv.conv2d(x, weight, stride="2")  # type: ignore[arg-type]
@@ -73,6 +92,8 @@ def refused(x: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
     fastconv.conv1d(x, weight, stride=(1, 1))  # type: ignore[arg-type]
     fastconv.conv2d([1.0], weight)  # type: ignore[arg-type]
     fastconv.conv2d(x, weight, None, 2)  # type: ignore[call-arg]
+    fastconv.explain(weight, x.shape)  # type: ignore[arg-type]
+    fastconv.explain(Conv2d(3, 4, 8), x.shape).chosen = "direct"  # type: ignore[misc]
     Conv2d(3, 4, 8).stride = (2, 2)  # type: ignore[misc]
     Conv2d(3, 4, 8, rate=2)  # type: ignore[call-arg]
 
@@ -81,7 +102,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 8, 9, 3), np.float32)
     weight = rng.standard_normal((3, 3, 3, 4), np.float32)
-    results = functions(x, weight), layers(x)
+    results = functions(x, weight), layers(x), planner(x)
     config: dict[str, Any] = fastconv.show_config(mode="dicts")
     assert all(bool(np.isfinite(result).all()) for result in results)
     assert config["fastconv"] == fastconv.__version__
