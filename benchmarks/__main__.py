@@ -6,6 +6,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,8 +19,14 @@ from . import commandline, compare, machine, overhead, results, rounds
 from .peers import SUBJECT
 from .team import Spec, Team
 
+SINGLE = {  # commands that only this library takes part in: their modules, with a main(options)
+    "profile": "profile",
+    "choices": "choices",
+    "calibrate": "calibrate",
+    "accuracy": "winograd_error",
+}
 INTERRUPTED = 130  # exit status, as a shell has it after Ctrl-C
-MODULES = ("rich", "matplotlib", "tabulate")
+MODULES = ("rich", "matplotlib", "tabulate", "scipy")
 INSTALL = 'pip install -e ".[bench]"'
 
 Fail = Callable[[str], NoReturn]
@@ -184,10 +191,8 @@ def _run(options: Namespace, fail: Fail) -> int:
     elif options.command == "report":
         path, run = options.run
         _report(run, path.parent)
-    elif options.command == "profile":
-        from . import profile
-
-        profile.main(options)
+    elif options.command in SINGLE:
+        import_module(f"benchmarks.{SINGLE[options.command]}").main(options)
     else:
         return _measure(options, fail)
     return 0

@@ -127,6 +127,20 @@ def _parser() -> argparse.ArgumentParser:
     profiling = commands.add_parser("profile", help=text, description=text)
     profiling.add_argument("case", type=_cases, metavar="CASE")
     _add_problem_options(profiling, DTYPES)
+    text = "how good the planner's choices of an algorithm are"
+    choosing = commands.add_parser("choices", help=text, description=text)
+    text = "groups or parts of cases' names, with commas; default: all"
+    choosing.add_argument("--cases", type=_cases, default=cases.ALL, metavar="NAMES", help=text)
+    text = "random layers besides; default: %(default)s"
+    choosing.add_argument("--random", type=_number(int, 0), default=200, metavar="N", help=text)
+    _add_problem_options(choosing, DTYPES)
+    text = "fit the costs of the planner's model to this machine"
+    fitting = commands.add_parser("calibrate", help=text, description=text)
+    fitting.add_argument("--dtype", choices=DTYPES, default=DTYPES[0], help="default: %(default)s")
+    text = "change fastconv/costs.py, which is used from the next import on"
+    fitting.add_argument("--write", action="store_true", help=text)
+    text = "how accurate each algorithm and each choice of points is; writes docs/winograd.md"
+    commands.add_parser("accuracy", help=text, description=text)
     return parser
 
 

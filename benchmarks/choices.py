@@ -1,0 +1,121 @@
+"""How good the planner's choices are: the time of what it chooses over that of the best."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import track
+
+from fastconv import levels
+from fastconv.planning import choose
+
+from . import candidates, progress
+from .cases import Case
+from .statistics import geometric_mean, median
+from .tables import Table
+
+ROUNDS, SECONDS = 5, 0.01
+RANDOM, SEED = 200, 0
+SHOWN = 1.05  # the least loss that is listed
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A case, the algorithm that was chosen, and the cycles of each, measured and predicted."""
+
+    case: Case
+    chosen: str
+    measured: dict[str, float]
+    predicted: dict[str, float]
+
+    @property
+    def best(self) -> str:
+        """The algorithm that was fastest."""
+        return min(self.measured, key=lambda name: self.measured[name])
+
+    @property
+    def loss(self) -> float:
+        """The time of the chosen algorithm over the best one's."""
+        return self.measured[self.chosen] / self.measured[self.best]
+
+
+def judge(case: Case, dtype: str, threads: int) -> Choice | None:
+    """Measure a case; None where there is nothing to choose."""
+    ready = candidates.ready(case, dtype)
+    if len(ready.calls) < 2:
+        return None
+    problem = candidates.problem_of(case, dtype)
+    chosen = choose(problem, "auto", levels.running(), reused=True).name
+    figures = candidates.measure(ready, threads, ROUNDS, SECONDS)
+    measured = {name: median(series) for name, series in figures.items()}
+    return Choice(case, chosen, measured, candidates.predicted(ready.calls, threads))
+
+
+def describe(case: Case) -> str:
+    """The name, or for a random case its numbers."""
+    if not case.name.startswith("random"):
+        return case.name
+    sizes = ("x".join(map(str, numbers)) for numbers in (case.kernel, case.size))
+    kernel, size = sizes
+    return (
+        f"{kernel} {case.in_channels}>{case.out_channels} @{size}"
+        f"{f' g{case.groups}' if case.groups > 1 else ''}"
+        f"{f' d{case.dilation[0]}' if case.dilation[0] > 1 else ''}"
+    )
+
+
+def tables(choices: list[Choice]) -> list[Table]:
+    """The choices that lost most, and a summary."""
+    worst = sorted(choices, key=lambda choice: -choice.loss)
+    rows = [
+        (
+            describe(c.case),
+            c.chosen,
+            c.best,
+            f"{c.loss:.2f}",
+            f"{c.predicted[c.chosen] / c.measured[c.chosen]:.2f}",
+            f"{c.predicted[c.best] / c.measured[c.best]:.2f}",
+        )
+        for c in worst
+        if c.loss >= SHOWN
+    ]
+    ratios = [c.predicted[name] / c.measured[name] for c in choices for name in (c.chosen, c.best)]
+    headers = ("layer", "chosen", "best", "loss", "predicted, chosen", "predicted, best")
+    listed = Table(
+        "Choices that lost time",
+        f"Loss: time of the chosen algorithm over the best one's, {SHOWN} and more. Predicted: "
+        "cycles of the model over those measured.",
+        headers,
+        rows,
+        words=frozenset([1, 2]),
+    )
+    summary = Table(
+        "Quality of choice",
+        "",
+        ("", "value"),
+        [
+            ("layers", str(len(choices))),
+            ("loss, geometric mean", f"{geometric_mean([c.loss for c in choices]):.3f}"),
+            ("loss, worst", f"{worst[0].loss:.2f}"),
+            ("predicted over measured, geometric mean", f"{geometric_mean(ratios):.2f}"),
+        ],
+    )
+    return [listed, summary]
+
+
+def main(options: Namespace) -> None:
+    """Judge the cases of the command line, and random ones."""
+    wanted = [case.with_batch(options.batch) for case in options.cases if not case.transposed]
+    wanted += candidates.random_cases(options.random, SEED)
+    console = Console()
+    found = (
+        judge(case, options.dtype, options.threads)
+        for case in track(wanted, "measuring", console=console, transient=True)
+    )
+    choices = [choice for choice in found if choice]
+    if not choices:
+        console.print("Nothing to choose: each of these layers has one algorithm.")
+        return
+    progress.show_tables(console, tables(choices))
