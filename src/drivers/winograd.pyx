@@ -34,6 +34,7 @@ from fastconv._native.tiles cimport run_pixels
 cdef enum:
     TRANSFORMS = 8            # entries of fc_table.winograd
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
+    GATHERED_BYTES = 1 << 19  # of inputs whose channels had to be brought together for it
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
     NOTHING = -2              # a row or column that no output reads; what tiles read there is 0
@@ -63,6 +64,7 @@ cdef struct Tiles:
 # How a call is cut: `tiles` to a block, `chunk` slabs of a set.
 cdef struct Blocking:
     ptrdiff_t tiles, blocks, chunk, chunks
+    ptrdiff_t columns   # of inputs that are transformed in one call
     ptrdiff_t taps_bytes, stage_bytes, products_bytes, outputs_bytes, inputs_bytes
     ptrdiff_t bytes   # workspace of a thread: all of these
     double cycles
@@ -154,8 +156,12 @@ cdef class Plan(Base):
         cdef ptrdiff_t steps = self.filter.kw * self.filter.depth
         cdef double streamed = 0, wide = self.filter.slab_vectors(), one, product
         cdef double panels = wide * lanes * item * self.points * steps   # bytes of a slab's filter
-        b.taps_bytes = MOST_COLUMNS * self.n_h * sizeof(char *)
-        b.stage_bytes = MOST_COLUMNS * self.n_h * self.input_product if gathered else 0
+        b.columns = MOST_COLUMNS
+        if gathered:
+            b.columns = max(self.n_w, min(
+                b.columns, GATHERED_BYTES // (self.n_h * self.input_product)))
+        b.taps_bytes = b.columns * self.n_h * sizeof(char *)
+        b.stage_bytes = b.columns * self.n_h * self.input_product if gathered else 0
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
         b.outputs_bytes = self.m_h * self.m_w * slab if staged else 0
         b.inputs_bytes = inputs * self.input_tile
@@ -262,7 +268,7 @@ cdef class Plan(Base):
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, channel = s * self.filter.depth, i, j
         cdef ptrdiff_t row, col
-        cdef ptrdiff_t most = (MOST_COLUMNS - self.n_w) // self.m_w + 1
+        cdef ptrdiff_t most = (b.columns - self.n_w) // self.m_w + 1
         cdef ptrdiff_t rows[8]
         t.taps = <const char *const *>taps
         t.channels = self.filter.depth

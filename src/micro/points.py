@@ -20,7 +20,7 @@ Polynomial = list[Fraction]  # coefficients, the constant first
 POINTS: dict[int, tuple[tuple[Fraction, ...], bool]] = {
     4: ((Fraction(1),), True),
     6: ((Fraction(5, 8), Fraction(3, 2)), True),
-    7: ((Fraction(1, 2), Fraction(1), Fraction(19, 8)), False),
+    7: ((Fraction(1, 2), Fraction(5, 4), Fraction(7, 2)), False),
     8: ((Fraction(1), Fraction(1, 2), Fraction(2)), True),
 }
 
