@@ -299,7 +299,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Winograd(6, 3, 2, 7.0),
     Winograd(2, 5, 2, 1.1),
     Winograd(4, 5, 2, 4.0),
-    Winograd(4, 4, 2, 2.8),
+    Winograd(4, 4, 2, 2.2),
     Winograd(4, 3, 1, 1.3),
     Winograd(4, 4, 1, 1.6),
     Direct(),
