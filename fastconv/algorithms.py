@@ -195,7 +195,8 @@ class Winograd:
 
     def error(self, spec: ConvSpec) -> float:
         """With few channels the roundings of the transforms weigh more, as direct sums little."""
-        fill = math.prod(self._pieces(spec)) * self.r**self.dims / math.prod(spec.kernel)
+        taps = math.prod(self.r if k > 1 else 1 for k in spec.kernel)
+        fill = math.prod(self._pieces(spec)) * taps / math.prod(spec.kernel)
         few = math.sqrt(1 + FEW_CHANNELS * spec.groups / spec.in_channels)
         return self.relative_error * fill * few
 

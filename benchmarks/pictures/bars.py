@@ -61,7 +61,12 @@ def levels(results: Results, folder: Path) -> Iterator[Picture]:
         names = [figures.variant(label) for label in labels]
         if len(labels) < 2 or all(name.isdecimal() for name in names):
             continue
-        base, groups = labels[0], figures.kinds(results)
+        base = labels[0]
+        groups = {
+            name: cases
+            for name, cases in figures.kinds(results).items()
+            if any(case.figure(base) for case in cases)
+        }
         series = [
             Series(
                 figures.variant(label),
