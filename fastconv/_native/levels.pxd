@@ -30,7 +30,7 @@ cdef extern from "table.h":
         const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
         ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
 
-    int FC_MAX_POINTS, FC_WINOGRADS
+    int FC_WINOGRADS
 
     ctypedef struct fc_points:
         int n

@@ -26,6 +26,8 @@ cdef class Filter:
     cdef ptrdiff_t reduction(self) noexcept nogil
     cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil
     cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil
+    cdef ptrdiff_t position(self, ptrdiff_t s, ptrdiff_t j) noexcept nogil
+    cdef int form(self, ptrdiff_t j) noexcept nogil
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil
     cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,

@@ -10,8 +10,7 @@ from libc.string cimport memset
 
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_table, fc_tile, fc_tile_function, give_workspace,
-    l2_bytes, take_workspace,
+    fc_table, fc_tile, fc_tile_function, give_workspace, l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
@@ -355,12 +354,11 @@ cdef class Plan(Base):
                         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil:
         """Point `slab` at its filter, bias, outputs and residual, for one part of its rows."""
         cdef bint finishes = part == parts - 1
-        cdef int form
         cdef ptrdiff_t tiles = it.rows * ceil_div(it.cols, self.filter.table.pixels)
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
         cdef ptrdiff_t channel = self.filter.start(j)   # in its set
-        cdef ptrdiff_t packed = (it.set * self.filter.padded_width() + channel) * item
+        cdef ptrdiff_t packed = self.filter.position(it.set, j)
         slab.filter = self.filter.memory + packed * self.filter.reduction()
         slab.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
         slab.tile.bias = self.filter.bias + packed
@@ -378,10 +376,7 @@ cdef class Plan(Base):
             slab.functions = <fc_tile_function *>self.filter.table.depthwise
             slab.x_offset = channel * item
         else:
-            form = FC_TWO if vectors == 2 else FC_ONE
-            if self.filter.halves and j == self.filter.slabs - 1:
-                form = FC_ONE_AND_HALF
-            slab.functions = <fc_tile_function *>self.filter.table.dense[form]
+            slab.functions = <fc_tile_function *>self.filter.table.dense[self.filter.form(j)]
             slab.x_offset = 0
         channel += it.set * self.filter.set_width
         slab.residual = NULL

@@ -4,7 +4,9 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from fastconv._native.levels cimport allocate, find_table, l2_bytes
+from fastconv._native.levels cimport (
+    FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, find_table, l2_bytes,
+)
 
 
 cdef class Filter:
@@ -98,6 +100,17 @@ cdef class Filter:
         """Output channels of slab j."""
         return (self.set_width if j == self.slabs - 1 else self.start(j + 1)) - self.start(j)
 
+    cdef ptrdiff_t position(self, ptrdiff_t s, ptrdiff_t j) noexcept nogil:
+        """Bytes from the packed bias to that of slab j of a set; the filter's are `reduction` times
+        as many."""
+        return (s * self.padded_width() + self.start(j)) * self.table.itemsize
+
+    cdef int form(self, ptrdiff_t j) noexcept nogil:
+        """How wide the dense register tile of slab j is."""
+        if self.halves and j == self.slabs - 1:
+            return FC_ONE_AND_HALF
+        return FC_TWO if self.width(j) > self.table.lanes else FC_ONE
+
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil:
         cdef ptrdiff_t i
@@ -110,7 +123,7 @@ cdef class Filter:
         cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
         cdef ptrdiff_t pixel = ceil_div(self.width(j), lanes) * lanes * item, r, k
         cdef const char *src
-        dst += (s * self.padded_width() + self.start(j)) * kh * kw * depth * item
+        dst += self.position(s, j) * kh * kw * depth
         memset(dst, 0, kh * kw * depth * pixel)
         for r in range(kh):
             for k in range(kw):

@@ -19,7 +19,7 @@ from libc.string cimport memset
 
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, fc_table, fc_tile, fc_tile_function, fc_winograd,
+    FC_ONE_AND_HALF, FC_WINOGRADS, allocate, fc_table, fc_tile, fc_tile_function, fc_winograd,
     fc_winograd_filter, fc_winograd_input, fc_winograd_output, find_table, give_workspace, l2_bytes,
     take_workspace,
 )
@@ -32,7 +32,6 @@ from fastconv._native.tiles cimport run_pixels
 
 
 cdef enum:
-    TRANSFORMS = 8            # entries of fc_table.winograd
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
     GATHERED_BYTES = 1 << 19  # of inputs whose channels had to be brought together for it
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
@@ -45,7 +44,7 @@ def transforms(str level, int itemsize):
     cdef const fc_table *table = find_table(level, itemsize)
     return tuple([
         (table.winograd[i].m, table.winograd[i].n, table.winograd[i].dims)
-        for i in range(TRANSFORMS)
+        for i in range(FC_WINOGRADS)
     ])
 
 
@@ -312,11 +311,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t most = self.filter.table.pixels, width = self.filter.width(j), e, step
         cdef ptrdiff_t vectors = ceil_div(width, lanes)
         cdef ptrdiff_t panel = self.filter.kw * self.filter.depth * vectors * lanes * item
-        cdef int form = FC_TWO if vectors == 2 else FC_ONE
-        tile.last = lanes
-        if self.filter.halves and j == self.filter.slabs - 1:
-            form = FC_ONE_AND_HALF
-            tile.last = width - lanes
+        cdef int form = self.filter.form(j)
+        tile.last = width - lanes if form == FC_ONE_AND_HALF else lanes
         functions = <fc_tile_function *>self.filter.table.dense[form]
         tile.bias = self.constants
         tile.resume = 0
@@ -327,8 +323,7 @@ cdef class Plan(Base):
         tile.x_row = self.grid_cols * self.input_tile
         tile.out_pixel = vectors * lanes * item
         step = count * tile.out_pixel + L1_LINE
-        tile.filter = self.filter.memory + (
-            s * self.filter.padded_width() + self.filter.start(j)) * item * self.filter.reduction()
+        tile.filter = self.filter.memory + self.filter.position(s, j) * self.filter.reduction()
         # meanwhile fetch the filter of the product that comes next
         tile.next_step = ceil_div(vectors * lanes * item, ceil_div(count, most))
         for e in range(self.points):
@@ -350,7 +345,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t y, x, i, k, pixel
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
-        t.bias = self.filter.bias + (s * self.filter.padded_width() + channel) * item
+        t.bias = self.filter.bias + self.filter.position(s, j)
         t.activation = &self.activation if self.activated else NULL
         t.product = step
         pixel = t.vectors * lanes * item
