@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import threads
-from ._native import direct, winograd
+from ._native import direct, lanewise, winograd
 from ._native.packing import Filter
 from ._native.plan import Plan
 from .arrays import FloatArray, usable
@@ -139,12 +139,26 @@ class Direct:
         return Call(self, problem, packed, plan)
 
 
-class Depthwise(Direct):
-    """`Direct` for one input channel per group: neighbouring groups share a vector."""
+class Grouped(Direct):
+    """`Direct` for groups of few channels: a vector holds those of several groups."""
+
+    name = "grouped"
+    supported = "groups of 2 or more input channels"
+    form = "lanewise"
+
+    def supports(self, spec: ConvSpec) -> bool:
+        return 1 < spec.groups < spec.in_channels
+
+    def bind(self, problem: ConvProblem, packed: Filter) -> Call:
+        plan = lanewise.Plan(packed, *_common(problem, upright=False))
+        return Call(self, problem, packed, plan)
+
+
+class Depthwise(Grouped):
+    """`Grouped` for groups of one input channel."""
 
     name = "depthwise"
     supported = "one input channel per group"
-    form = "depthwise"
 
     def supports(self, spec: ConvSpec) -> bool:
         return spec.in_channels == spec.groups
@@ -295,6 +309,7 @@ def _common(problem: ConvProblem, upright: bool) -> tuple[Any, ...]:
 
 ALGORITHMS: tuple[Algorithm, ...] = (
     Depthwise(),
+    Grouped(),
     Winograd(4, 3, 2, 1.65),
     Winograd(2, 3, 2, 0.6),
     Winograd(6, 3, 2, 7.0),

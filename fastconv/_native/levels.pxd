@@ -30,6 +30,26 @@ cdef extern from "table.h":
         const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
         ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
 
+    int FC_LANEWISE_PIXELS
+
+    ctypedef struct fc_lanewise:
+        const char *const *columns
+        ptrdiff_t columns_row, column, tap
+        ptrdiff_t rows, depth, taps
+        const char *lane_of
+        ptrdiff_t vectors, x_vector, out_vector
+        const char *filter
+        ptrdiff_t filter_vector
+        const char *bias
+        const char *residual
+        ptrdiff_t residual_pixel
+        char *out
+        ptrdiff_t out_pixel
+        ptrdiff_t width, last
+        const fc_activation *activation
+
+    ctypedef void (*fc_lanewise_function)(const fc_lanewise *) noexcept nogil
+
     int FC_WINOGRADS
 
     ctypedef struct fc_points:
@@ -72,7 +92,7 @@ cdef extern from "table.h":
     ctypedef struct fc_table:
         int itemsize, lanes, pixels, vectors
         fc_tile_function dense[3][14]
-        fc_tile_function depthwise[14]
+        fc_lanewise_function lanewise[2][3][8]
         fc_copy_function copy
         fc_winograd winograd[8]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil

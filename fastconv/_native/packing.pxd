@@ -12,10 +12,10 @@ cdef class Filter:
     cdef const fc_table *table
     cdef char *memory
     cdef char *bias
-    cdef bint depthwise
+    cdef bint lanewise
     cdef ptrdiff_t kh, kw, depth       # depth: input channels that one output reads
     cdef ptrdiff_t out_channels
-    cdef ptrdiff_t sets, set_width     # slabs never cross a set: the groups, or all (depthwise)
+    cdef ptrdiff_t sets, set_width     # slabs never cross a set: a group, or all (lanewise)
     cdef ptrdiff_t slab_width          # output channels of the widest slab
     cdef ptrdiff_t slabs, twos         # slabs of a set, those of two vectors
     cdef bint halves                   # the last is of one and a half

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 class Filter:
     """The packed form of a filter and its bias for one level.
 
-    `shape` is ``(kh, kw, in / groups, out)``, `form` "dense", "depthwise" or "transformed". Packed
+    `shape` is ``(kh, kw, in / groups, out)``, `form` "dense", "lanewise" or "transformed". Packed
     once, it never changes, so plans and threads share it.
     """
 

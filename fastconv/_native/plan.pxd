@@ -93,6 +93,11 @@ cdef inline ptrdiff_t source_of(ptrdiff_t i, ptrdiff_t size, const int64_t *padd
     return i if 0 <= i < size else -1
 
 
+cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexcept nogil:
+    """The first tap at least `distance` from the first."""
+    return (distance + dilation - 1) // dilation if distance > 0 else 0
+
+
 cdef class Plan:
     cdef readonly Filter filter
     cdef readonly Py_ssize_t worthwhile_threads

@@ -1,7 +1,7 @@
-"""Direct convolution: register tiles over blocks of output pixels, dense or depthwise.
+"""Direct convolution: register tiles over blocks of output pixels.
 
 A call is cut into items: a block of output pixels x a chunk of slabs. A slab is the output
-channels of one register tile (dense: of one group). An item reads its input in place where the
+channels of one register tile, all of one group. An item reads its input in place where the
 receptive field lies inside the image, else from a padded copy made once for the whole chunk.
 No reduction is split between items, so the result does not depend on the cut.
 """
@@ -15,7 +15,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Sizes, Timer, at, lap, pitch, source_of, start_timer, step_cycles, streaming,
+    Sizes, Timer, at, first_inside, lap, pitch, source_of, start_timer, step_cycles, streaming,
 )
 from fastconv._native.tiles cimport launch, run_pixels
 
@@ -78,7 +78,6 @@ cdef struct Strip:
 cdef struct Slab:
     fc_tile tile                  # what its tiles have in common
     fc_tile_function *functions   # by pixels - 1
-    ptrdiff_t x_offset            # of its first input channel
     const char *filter
     ptrdiff_t filter_row, first_row, last_row
     char *out
@@ -91,11 +90,6 @@ cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
     return a.n == b.n and a.h == b.h and a.w == b.w and a.oh == b.oh and a.ow == b.ow
 
 
-cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexcept nogil:
-    """The first tap at least `distance` from the first."""
-    return ceil_div(distance, dilation) if distance > 0 else 0
-
-
 cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdiff_t kernel,
                              ptrdiff_t stride, ptrdiff_t dilation) noexcept nogil:
     """The coordinate of a block's i-th copied input, which may lie in the padding."""
@@ -103,7 +97,7 @@ cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdif
 
 
 cdef class Plan(Base):
-    """Direct or depthwise convolution."""
+    """Direct convolution."""
     cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
     cdef bint pointwise         # no pixel reads another, so rows may be joined
     # the cut last used: most calls repeat it
@@ -179,13 +173,8 @@ cdef class Plan(Base):
         """Whether tiles may read x itself where no padding is read.
 
         Its channels must lie together, and a tile's pixels not all in the same set of L1.
-        Depthwise tiles load whole vectors, and want a channel for each output.
         """
-        if x.c != self.filter.table.itemsize or self.stride_w * x.w % L1_PERIOD == 0:
-            return False
-        return not self.filter.depthwise or (
-            self.channels == self.filter.out_channels
-            and self.channels % self.filter.table.lanes == 0)
+        return x.c == self.filter.table.itemsize and self.stride_w * x.w % L1_PERIOD != 0
 
     cdef void join_rows(self, Call *call) noexcept nogil:
         """See a pointwise problem as one long row where the arrays' strides allow it."""
@@ -201,15 +190,13 @@ cdef class Plan(Base):
             z.oh, z.ow = z.h, z.w
 
     cdef double cycles(self, const Sizes *z) noexcept nogil:
-        """Cycles of all register tiles. Depthwise, each multiply-add takes a load of its own."""
+        """Cycles of all register tiles."""
         cdef const fc_table *table = self.filter.table
         cdef ptrdiff_t vectors = self.filter.sets * self.filter.padded_width() // table.lanes
         cdef ptrdiff_t pixels = min(z.ow * (2 if self.paired(z) else 1), table.pixels)
         cdef double outputs = <double>z.n * z.oh * z.ow * vectors
         cdef double wide = self.filter.slab_vectors()
         pixels = ceil_div(pixels, ceil_div(pixels, table.pixels))
-        if self.filter.depthwise:
-            return outputs * (self.filter.reduction() + costs().store)
         return outputs * (costs().store + self.filter.reduction() * (
             step_cycles(pixels, wide) / (pixels * wide)))
 
@@ -220,19 +207,11 @@ cdef class Plan(Base):
             (z.ow - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w - self.left)
         return self.top > 0 or self.left > 0 or bottom >= z.h or right >= z.w
 
-    cdef ptrdiff_t input_bytes(self, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t chunk) noexcept nogil:
+    cdef ptrdiff_t input_bytes(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
         """The most bytes that a copy of the inputs of such a block can have."""
         cdef Axis v = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w)
-        cdef ptrdiff_t channels = self.filter.depth, multiplier, pixel
-        if self.filter.depthwise:  # whole input channels, each repeated for its outputs
-            multiplier = self.filter.out_channels // self.channels
-            channels = min(chunk * self.filter.slab_width + 2 * (multiplier - 1),
-                           self.filter.out_channels)
-        pixel = channels * self.filter.table.itemsize
-        if pixel >= L1_PERIOD:
-            pixel += L1_LINE   # what `pitch` may add; a smaller copy may have the larger pitch
-        return v.count * h.count * pixel
+        return v.count * h.count * pitch(self.filter.depth * self.filter.table.itemsize)
 
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
@@ -253,7 +232,7 @@ cdef class Plan(Base):
         cdef Blocking b, best
 
         memset(&best, 0, sizeof(best))
-        while cols > tile and self.input_bytes(min(unit, z.oh), cols, 1) > budget:
+        while cols > tile and self.input_bytes(min(unit, z.oh), cols) > budget:
             cols = ceil_div(ceil_div(cols, 2), tile) * tile
         units = ceil_div(cols, tile) if in_columns else ceil_div(z.oh, unit)
         copies = copies or self.reads_padding(z)
@@ -264,7 +243,7 @@ cdef class Plan(Base):
             pieces = ceil_div(units, u)
             b.rows = z.oh if in_columns else min(z.oh, u * unit)
             b.cols = min(z.ow, u * tile) if in_columns else cols
-            least = self.input_bytes(b.rows, b.cols, 1)
+            least = self.input_bytes(b.rows, b.cols)
             if least > budget and u > 1:
                 continue
             b.row_blocks = ceil_div(z.oh, b.rows)
@@ -275,8 +254,6 @@ cdef class Plan(Base):
                 b.chunk = ceil_div(slabs, chunks)
                 b.chunks = chunks * self.filter.sets
                 b.items = z.n * b.row_blocks * b.col_blocks * b.chunks
-                if self.input_bytes(b.rows, b.cols, b.chunk) > max(budget, least):
-                    continue
                 cost = self.time_of(z, &b, threads, slab_bytes, total, copies)
                 if best_cost < 0 or cost < best_cost:
                     best, best_cost = b, cost
@@ -288,7 +265,7 @@ cdef class Plan(Base):
         best.stage_bytes = best.rows * best.cols * self.filter.slab_width * item if staged else 0
         best.index_bytes = 3 * sizeof(ptrdiff_t) * axis_of(
             best.cols, self.filter.kw, self.stride_w, self.dilation_w).count if copies else 0
-        least = self.input_bytes(best.rows, best.cols, best.chunk) if copies else 0
+        least = self.input_bytes(best.rows, best.cols) if copies else 0
         # vectors may be loaded, though not used, a line beyond the end
         best.bytes = ceil_div(best.stage_bytes + best.index_bytes + least, L1_LINE) * L1_LINE
         best.bytes += L1_LINE
@@ -297,7 +274,7 @@ cdef class Plan(Base):
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
                         ptrdiff_t slab_bytes, double total, bint copies) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
-        cdef double read = self.input_bytes(b.rows, b.cols, b.chunk)
+        cdef double read = self.input_bytes(b.rows, b.cols)
         cdef ptrdiff_t sides = 2 * self.filter.table.pixels
         cdef double chunk_read = streaming(<double>b.chunk * slab_bytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
@@ -372,12 +349,7 @@ cdef class Plan(Base):
         if self.filter.slabs * self.filter.kh * slab.filter_row > l2_bytes() // 2:
             slab.tile.next_step = ceil_div(vectors * lanes * item, tiles)
         slab.tile.activation = &self.activation if self.activated and finishes else NULL
-        if self.filter.depthwise:
-            slab.functions = <fc_tile_function *>self.filter.table.depthwise
-            slab.x_offset = channel * item
-        else:
-            slab.functions = <fc_tile_function *>self.filter.table.dense[self.filter.form(j)]
-            slab.x_offset = 0
+        slab.functions = <fc_tile_function *>self.filter.table.dense[self.filter.form(j)]
         channel += it.set * self.filter.set_width
         slab.residual = NULL
         if finishes:
@@ -459,7 +431,7 @@ cdef class Plan(Base):
         cdef const Array *x = &call.x
         t.x = at(x, it.n, it.row * self.stride_h - self.top,
                  (it.col + t.col) * self.stride_w - self.left,
-                 0 if self.filter.depthwise else it.set * self.filter.depth)
+                 it.set * self.filter.depth)
         t.x_row, t.x_pixel = self.stride_h * x.h, self.stride_w * x.w
         t.tap_row, t.tap = self.dilation_h * x.h, self.dilation_w * x.w
         self.join_taps(t)
@@ -467,26 +439,14 @@ cdef class Plan(Base):
     cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
                           char *work, char *copy) noexcept nogil:
         """Copy a strip's input with its padding to `copy`; returns the end of the copy."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, pixel, row
-        cdef ptrdiff_t channel, channels, multiplier = 1, begin = 0, end
+        cdef ptrdiff_t pixel = pitch(self.filter.depth * self.filter.table.itemsize), row
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(t.cols, self.filter.kw, self.stride_w, self.dilation_w)
-        if self.filter.depthwise:   # the channels that these slabs read, one for each output
-            multiplier = self.filter.out_channels // self.channels
-            begin = it.first_slab * self.filter.slab_width
-            end = min(it.last_slab * self.filter.slab_width, self.filter.out_channels)
-            channel = begin // multiplier
-            channels = ceil_div(end, multiplier) - channel
-            begin = channel * multiplier
-        else:
-            channels = self.filter.depth
-            channel = it.set * channels
-        pixel = pitch(channels * multiplier * item)
         self.copy_input(call, work, copy, pixel, it.n, it.row * self.stride_h - self.top, &v,
                         (it.col + t.col) * self.stride_w - self.left, &h,
-                        channel, channels, multiplier)
+                        it.set * self.filter.depth)
         row = h.count * pixel
-        t.x = copy - begin * item
+        t.x = copy
         t.x_row, t.x_pixel = v.per_output * row, h.per_output * pixel
         t.tap_row, t.tap = v.per_tap * row, h.per_tap * pixel
         self.join_taps(t)
@@ -495,20 +455,19 @@ cdef class Plan(Base):
     cdef void join_taps(self, Strip *t) noexcept nogil:
         """Make one run of a filter row where its inputs lie together."""
         t.taps, t.run = self.filter.kw, self.filter.depth
-        if not self.filter.depthwise and t.tap == t.run * self.filter.table.itemsize:
+        if t.tap == t.run * self.filter.table.itemsize:
             t.run *= t.taps
             t.taps = 1
 
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
                          ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
-                         ptrdiff_t channel, ptrdiff_t channels,
-                         ptrdiff_t multiplier) noexcept nogil:
-        """Copy inputs to dst, padding filled in: [rows][cols][channels][multiplier]."""
+                         ptrdiff_t channel) noexcept nogil:
+        """Copy a group's inputs to dst, padding filled in: [rows][cols][channels]."""
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef ptrdiff_t *segments = <ptrdiff_t *>work   # (from column, column, length) each
         cdef const char *pad = self.pad()
         cdef const char *src
-        cdef ptrdiff_t count = 0, i, m, source, column
+        cdef ptrdiff_t count = 0, i, source, column
         cdef ptrdiff_t src_pixel, src_channel
         cdef ptrdiff_t *segment = segments
         for i in range(h.count):
@@ -524,22 +483,20 @@ cdef class Plan(Base):
         for i in range(v.count):
             source = tap_of(i, top, v, self.filter.kh, self.stride_h, self.dilation_h)
             source = source_of(source, call.size.h, self.row_map, self.top)
-            for m in range(multiplier):
-                if source < 0:
-                    self.filter.table.copy(dst + m * item, pixel, multiplier * item,
-                                           pad, 0, 0, h.count, channels)
-                    continue
-                segment = segments
-                for column in range(count):
-                    if segment[0] < 0:
-                        src, src_pixel, src_channel = pad, 0, 0
-                    else:
-                        src = at(&call.x, n, source, segment[0], channel)
-                        src_pixel, src_channel = call.x.w, call.x.c
-                    self.filter.table.copy(dst + segment[1] * pixel + m * item, pixel,
-                                           multiplier * item, src, src_pixel, src_channel,
-                                           segment[2], channels)
-                    segment += 3
+            if source < 0:
+                self.filter.table.copy(dst, pixel, item, pad, 0, 0, h.count, self.filter.depth)
+                dst += h.count * pixel
+                continue
+            segment = segments
+            for column in range(count):
+                if segment[0] < 0:
+                    src, src_pixel, src_channel = pad, 0, 0
+                else:
+                    src = at(&call.x, n, source, segment[0], channel)
+                    src_pixel, src_channel = call.x.w, call.x.c
+                self.filter.table.copy(dst + segment[1] * pixel, pixel, item, src, src_pixel,
+                                       src_channel, segment[2], self.filter.depth)
+                segment += 3
             dst += h.count * pixel
 
     cdef void run_tiles(self, const Sizes *z, const Item *it, const Strip *strip,
@@ -562,7 +519,7 @@ cdef class Plan(Base):
                 high = max(low, min(high, first_inside(z.h - row, self.dilation_h)))
             tile.rows = high - low   # with none, a tile is its bias, or stays as it is
             tile.filter = slab.filter + low * slab.filter_row
-            x = strip.x + slab.x_offset + y * strip.x_row + low * strip.tap_row
+            x = strip.x + y * strip.x_row + low * strip.tap_row
             out = slab.out + y * slab.out_row + strip.col * tile.out_pixel
             if slab.residual != NULL:
                 residual = (slab.residual + y * slab.residual_row

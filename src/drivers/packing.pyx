@@ -16,25 +16,32 @@ cdef class Filter:
     are, then one of one vector if that is left over. Where half a vector is enough for the last
     channels, the last slab is one of one and a half vectors, whose half stands twice, unless wide
     slabs are worked through in parts. Lanes without an output channel are zero. The bias is packed
-    as a filter of one tap and one input. The depthwise form is one group of slabs one vector wide,
-    with in = 1. The transformed form has Winograd's products for rows and its pieces for taps.
+    as a filter of one tap and one input. The transformed form has Winograd's products for rows and
+    its pieces for taps. The lanewise form is [vector][kh][in][kw][lanes], a slab one vector that
+    holds as many groups as fit, all in one set; or where a group needs several, the group is a set.
     """
 
     def __cinit__(self, shape, ptrdiff_t groups, str form, int itemsize, str level):
-        cdef ptrdiff_t vectors
+        cdef ptrdiff_t vectors, width
         self.table = find_table(level, itemsize)
         self.level = level
         self.kh, self.kw, self.depth, self.out_channels = shape
-        self.depthwise = form == "depthwise"
-        self.sets = 1 if self.depthwise else groups
+        self.lanewise = form == "lanewise"
+        width = self.out_channels // groups
+        self.sets = 1 if self.lanewise and width <= self.table.lanes else groups
         self.set_width = self.out_channels // self.sets
-        self.slab_width = self.table.lanes * (1 if self.depthwise else self.table.vectors)
-        vectors = ceil_div(self.set_width, self.table.lanes)
         self.parts = 1
+        if self.lanewise:
+            self.slab_width = min(
+                width * max(1, self.table.lanes // max(width, self.depth)), self.table.lanes)
+            vectors = ceil_div(self.set_width, self.slab_width)
+        else:
+            self.slab_width = self.table.lanes * self.table.vectors
+            vectors = ceil_div(self.set_width, self.table.lanes)
         if form == "dense":
             self.parts = min(self.kh, ceil_div(
                 self.reduction() * self.slab_width * itemsize, l2_bytes() // 4))
-        if not self.depthwise:
+        if not self.lanewise:
             self.halves = vectors > 1 and self.parts == 1 and (
                 2 * self.set_width <= (2 * vectors - 1) * self.table.lanes)
             vectors -= 2 * self.halves
@@ -82,7 +89,9 @@ cdef class Filter:
             free(packed_bias)
 
     cdef ptrdiff_t padded_width(self) noexcept nogil:
-        """Output channels of a set, filled up to whole vectors."""
+        """Lanes of a set's vectors."""
+        if self.lanewise:
+            return self.slabs * self.table.lanes
         return ceil_div(self.set_width, self.table.lanes) * self.table.lanes
 
     cdef double slab_vectors(self) noexcept nogil:
@@ -93,8 +102,8 @@ cdef class Filter:
         return self.kh * self.kw * self.depth
 
     cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil:
-        """The first output channel of slab j in its set, packed and unpacked."""
-        return (min(j, self.twos) + j) * self.table.lanes
+        """The first output channel of slab j in its set."""
+        return j * self.slab_width if self.lanewise else (min(j, self.twos) + j) * self.table.lanes
 
     cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil:
         """Output channels of slab j."""
@@ -103,7 +112,8 @@ cdef class Filter:
     cdef ptrdiff_t position(self, ptrdiff_t s, ptrdiff_t j) noexcept nogil:
         """Bytes from the packed bias to that of slab j of a set; the filter's are `reduction` times
         as many."""
-        return (s * self.padded_width() + self.start(j)) * self.table.itemsize
+        return (s * self.padded_width() + (min(j, self.twos) + j) * self.table.lanes
+                ) * self.table.itemsize
 
     cdef int form(self, ptrdiff_t j) noexcept nogil:
         """How wide the dense register tile of slab j is."""
@@ -122,6 +132,9 @@ cdef class Filter:
                          ptrdiff_t depth) noexcept nogil:
         cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
         cdef ptrdiff_t pixel = ceil_div(self.width(j), lanes) * lanes * item, r, k
+        # from tap to tap, input to input
+        cdef ptrdiff_t tap = pixel if self.lanewise else depth * pixel
+        cdef ptrdiff_t channel = kw * pixel if self.lanewise else pixel
         cdef const char *src
         dst += self.position(s, j) * kh * kw * depth
         memset(dst, 0, kh * kw * depth * pixel)
@@ -129,11 +142,10 @@ cdef class Filter:
             for k in range(kw):
                 src = (weight + r * strides[0] + k * strides[1]
                        + (s * self.set_width + self.start(j)) * strides[3])
-                self.table.copy(dst, pixel, item, src, strides[2], strides[3],
-                                depth, self.width(j))
+                self.table.copy(dst + r * kw * depth * pixel + k * tap, channel, item,
+                                src, strides[2], strides[3], depth, self.width(j))
                 if self.halves and j == self.slabs - 1:
                     self.table.copy(
-                        dst + (lanes + lanes // 2) * item, pixel, item,
+                        dst + (r * kw + k) * tap + (lanes + lanes // 2) * item, pixel, item,
                         src + lanes * strides[3], strides[2], strides[3],
                         depth, self.width(j) - lanes)
-                dst += depth * pixel

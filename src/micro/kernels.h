@@ -2,21 +2,37 @@
  * Included by level.c once for each type. */
 #include "vector.h"
 #include "tile.h"
+#include "lanewise.h"
 #include "winograd.h"
 #include "layout.h"
 #include "peak.h"
 
 #define FC_INSTANTIATE(p)                                                                      \
-    static void FC_NAME(dense_##p##x1)(const fc_tile *t) { FC_NAME(tile)(t, p, 1, 0, 0); }     \
-    static void FC_NAME(dense_##p##x2)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 0, 0); }     \
-    static void FC_NAME(dense_##p##x1h)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 1, 0); }    \
-    static void FC_NAME(depthwise_##p)(const fc_tile *t) { FC_NAME(tile)(t, p, 1, 0, 1); }
+    static void FC_NAME(dense_##p##x1)(const fc_tile *t) { FC_NAME(tile)(t, p, 1, 0); }        \
+    static void FC_NAME(dense_##p##x2)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 0); }        \
+    static void FC_NAME(dense_##p##x1h)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 1); }
 #define FC_DENSE_1(p) FC_NAME(dense_##p##x1),
 #define FC_DENSE_2(p) FC_NAME(dense_##p##x2),
 #define FC_DENSE_1H(p) FC_NAME(dense_##p##x1h),
-#define FC_DEPTHWISE(p) FC_NAME(depthwise_##p),
 
 FC_EACH_SIZE(FC_INSTANTIATE)
+
+/* lanewise_<grouped>_<stride>_<pixels> */
+#define FC_LANEWISE(g, s, p)                                                                   \
+    static void FC_NAME(lanewise_##g##_##s##_##p)(const fc_lanewise *t)                        \
+    {                                                                                          \
+        FC_NAME(lanewise)(t, p, s, g);                                                         \
+    }
+#define FC_LANEWISE_NAME(g, s, p) FC_NAME(lanewise_##g##_##s##_##p),
+#define FC_UP_TO_8(M, g, s)                                                                    \
+    M(g, s, 1) M(g, s, 2) M(g, s, 3) M(g, s, 4) M(g, s, 5) M(g, s, 6) M(g, s, 7) M(g, s, 8)
+#define FC_LANEWISE_ENTRY(g)                                                                   \
+    {{FC_UP_TO_8(FC_LANEWISE_NAME, g, 0)},                                                     \
+     {FC_UP_TO_8(FC_LANEWISE_NAME, g, 1)},                                                     \
+     {FC_UP_TO_8(FC_LANEWISE_NAME, g, 2)}}
+
+FC_UP_TO_8(FC_LANEWISE, 0, 0) FC_UP_TO_8(FC_LANEWISE, 0, 1) FC_UP_TO_8(FC_LANEWISE, 0, 2)
+FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWISE, 1, 2)
 
 /* F(m, r) of n points: along rows and columns, or columns only. */
 #define FC_WINOGRAD_2(m, n)                                                                    \
@@ -50,7 +66,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
         .dense = {[FC_ONE] = {FC_EACH_SIZE(FC_DENSE_1)},                                       \
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)}},                            \
-        .depthwise = {FC_EACH_SIZE(FC_DEPTHWISE)}, .copy = FC_NAME(copy),                      \
+        .lanewise = {FC_LANEWISE_ENTRY(0), FC_LANEWISE_ENTRY(1)}, .copy = FC_NAME(copy),       \
         .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_ENTRY_1)},                                \
         .winograd_filter = FC_NAME(filter),                                                    \
         .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \

@@ -25,7 +25,7 @@
 #ifdef __clang__
 #define FC_UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define FC_UNROLL _Pragma("GCC unroll 14")
+#define FC_UNROLL _Pragma("GCC unroll 18")
 #endif
 
 #define FC_UP_TO_6(M) M(1) M(2) M(3) M(4) M(5) M(6)

@@ -40,6 +40,29 @@ typedef struct {
 
 typedef void (*fc_tile_function)(const fc_tile *);
 
+/* Up to 8 outputs of a row, `vectors` vectors of channels that convolve by themselves. Inputs are
+ * found through pointers: [filter row][column], to the first channel that the first vector reads. */
+enum { FC_LANEWISE_PIXELS = 8 };
+typedef struct {
+    const char *const *columns;
+    ptrdiff_t columns_row, column, tap; /* entries from filter row to row, output to output, tap
+                                           to tap; the last two where they are not the function's */
+    ptrdiff_t rows, depth, taps;        /* the reduction; depth: channels of a group */
+    const char *lane_of; /* [min(depth, lanes)][lanes]: which input lane an output's lane reads */
+    ptrdiff_t vectors, x_vector, out_vector; /* bytes from vector to vector */
+    const char *filter;                      /* packed [rows][depth][taps][lanes], aligned */
+    ptrdiff_t filter_vector;
+    const char *bias;
+    const char *residual; /* NULL: none */
+    ptrdiff_t residual_pixel;
+    char *out;
+    ptrdiff_t out_pixel;
+    ptrdiff_t width, last; /* lanes that are output channels, of all vectors but the last and of it */
+    const fc_activation *activation; /* NULL: none */
+} fc_lanewise;
+
+typedef void (*fc_lanewise_function)(const fc_lanewise *);
+
 /* dst[p][c] = src[p][c] for any distances between pixels and between channels. */
 typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
                                  const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
@@ -102,9 +125,9 @@ typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */
     int pixels, vectors; /* the largest register tile */
     /* dense[width][p - 1]: output channels of one group in a vector, inputs broadcast to it.
-     * depthwise[p - 1]: lane i of the input goes to lane i of the output; one vector. */
+     * lanewise[grouped][stride][p - 1]: strides 1, 2, and any (0), with taps any columns apart. */
     fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
-    fc_tile_function depthwise[FC_MAX_PIXELS];
+    fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     fc_copy_function copy;
     double (*peak)(ptrdiff_t steps);
     fc_winograd winograd[FC_WINOGRADS];

@@ -2,7 +2,7 @@
  * each; the reduction runs over filter rows, taps and contiguous inputs. Every output is one
  * chain of multiply-adds from the bias on, in filter order, in one call or going on in the next:
  * tiles of any size give the same bits.
- * Dense: an input element goes to all lanes. Depthwise: lane i of the input to lane i.
+ * An input element goes to all lanes.
  * Halves: the second vector of pixels 2i and 2i + 1 is one, acc[2i][1], a half for each. */
 
 /* Reduction steps fetched ahead: covers the latency of L2 at one step in 14 cycles. */
@@ -59,8 +59,7 @@ FC_UNROLL
 
 static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t, const int pixels,
                                                                 const int vectors,
-                                                                const int halves,
-                                                                const int depthwise)
+                                                                const int halves)
 {
     const int first = (pixels + 1) / 2;
     const ptrdiff_t x_pixel = t->x_pixel, out_pixel = t->out_pixel, run = t->run;
@@ -110,8 +109,7 @@ FC_UNROLL
 FC_UNROLL
                     for (int i = 0; i < pixels; i++) {
                         const char *p = i < first ? FC_REACH(x[0], i) : FC_REACH(x[1], i - first);
-                        const FC_VECTOR a = depthwise ? FC_NAME(load)(p)
-                                                      : FC_NAME(broadcast)(*(const FC_T *)p);
+                        const FC_VECTOR a = FC_NAME(broadcast)(*(const FC_T *)p);
                         acc[i][0] += a * f[0];
                         if (vectors == 2 && !halves)
                             acc[i][1] += a * f[1];
@@ -121,8 +119,8 @@ FC_UNROLL
                             acc[i][1] += a * f[1];
                         before = a;
                     }
-                    x[0] += depthwise ? FC_BYTES : sizeof(FC_T);
-                    x[1] += depthwise ? FC_BYTES : sizeof(FC_T);
+                    x[0] += sizeof(FC_T);
+                    x[1] += sizeof(FC_T);
                     w += vectors * FC_BYTES;
                 }
             }

@@ -1,0 +1,329 @@
+"""Depthwise and grouped convolution: channels, or groups of few, side by side in a vector.
+
+A call is cut into items: a block of output pixels x a chunk of vectors of channels. An item first
+writes down where each of its inputs is: an input pixel, or for padding a pixel of the pad value. So
+every padding, pad mode, stride and dilation is the same code, and nothing is copied unless channels
+do not lie together. Then row after row it runs up to 8 outputs at a time through all vectors, which
+is the order in which the image lies in memory.
+"""
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+from fastconv._native.costs cimport costs
+from fastconv._native.levels cimport (
+    FC_LANEWISE_PIXELS, allocate, fc_lanewise, fc_lanewise_function, fc_table, give_workspace,
+    l2_bytes, take_workspace,
+)
+from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.plan cimport (
+    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
+    first_inside, lap, source_of, start_timer, streaming,
+)
+
+
+cdef enum:
+    ITEMS = 4                  # for a thread, where there is work enough
+    TABLE_ENTRIES = 8192       # pointers of an item, if that can be
+    LEAST_COLS = 32            # of a block that does not have whole rows
+    LEAST_VECTORS = 4          # of a chunk
+
+
+# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` vectors of a set.
+cdef struct Blocking:
+    ptrdiff_t rows, cols, chunk
+    ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
+    ptrdiff_t items
+    ptrdiff_t table_bytes, copies_bytes, stage_bytes, bytes   # workspace of a thread
+    double cycles
+
+
+cdef class Plan(Base):
+    """Convolution of groups that a vector holds several of, or that fill a few vectors."""
+    cdef bint grouped           # lanes read others than themselves
+    cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
+    cdef ptrdiff_t x_vector     # bytes from vector to vector of a set
+    cdef ptrdiff_t reach        # bytes read beyond the first channel of a vector
+    cdef int stride_form        # 1, 2 or 0 for any: the function's
+    cdef char *constants        # which lanes are read, then a pixel of padding
+    cdef ptrdiff_t lanes_bytes
+    # the cut last used: most calls repeat it
+    cdef Blocking last_block
+    cdef ptrdiff_t last_threads
+    cdef bint last_copied, last_staged
+
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation):
+        cdef ptrdiff_t item = filter.table.itemsize, lanes = filter.table.lanes, c, l
+        cdef ptrdiff_t width = filter.out_channels // (self.channels // filter.depth)
+        cdef ptrdiff_t held = min(filter.depth, lanes), pixel
+        self.skips_padding = row_map is None and pad_value == 0
+        self.grouped = filter.depth > 1 or width > 1
+        # a vector holds so many whole groups, or it is part of one
+        self.x_vector = 0
+        if width <= lanes:
+            self.x_vector = filter.slab_width // width * filter.depth * item
+        self.reach = ceil_div(filter.depth, lanes) * lanes * item
+        self.stride_form = self.stride_w if self.stride_w <= 2 and (
+            self.dilation_w == 1 or filter.kw == 1) else 0
+        self.lanes_bytes = held * lanes * item
+        pixel = self.chunk_bytes(filter.slabs)
+        self.constants = allocate(self.lanes_bytes + pixel)
+        memset(self.constants, 0, self.lanes_bytes)
+        for c in range(held):
+            for l in range(filter.slab_width):
+                if item == 4:
+                    (<int32_t *>self.constants)[c * lanes + l] = <int32_t>(
+                        l // width * filter.depth + c)
+                else:
+                    (<int64_t *>self.constants)[c * lanes + l] = l // width * filter.depth + c
+        filter.table.copy(self.constants + self.lanes_bytes, item, item, self.pad(), 0, 0,
+                          pixel // item, 1)
+        self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
+
+    def __dealloc__(self):
+        free(self.constants)
+
+    cdef ptrdiff_t chunk_bytes(self, ptrdiff_t vectors) noexcept nogil:
+        """Bytes that some vectors read from the first one's first channel on."""
+        return (vectors - 1) * self.x_vector + self.reach
+
+    cdef ptrdiff_t rows_in(self, ptrdiff_t rows) noexcept nogil:
+        return (rows - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h + 1
+
+    cdef ptrdiff_t cols_in(self, ptrdiff_t cols) noexcept nogil:
+        return (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1
+
+    cdef double cycles(self) noexcept nogil:
+        """Cycles of all outputs: two multiply-adds or two loads at a time."""
+        cdef ptrdiff_t pixels = min(self.size.ow, FC_LANEWISE_PIXELS)
+        cdef ptrdiff_t taps = 1 if self.stride_form == 0 else min(
+            self.filter.kw, 4 if self.stride_form == 1 else 3)
+        # inputs loaded for a piece of a filter row, through a pointer each
+        cdef double inputs = pixels if self.stride_form == 0 else (
+            (pixels - 1) * min(self.stride_w, taps) + taps)
+        cdef double adds = pixels * taps + (inputs if self.grouped else 0)
+        cdef double piece = max(max(adds, 2 * inputs + taps) / 2, taps * costs().latency)
+        piece += costs().step
+        cdef double one = pixels * costs().store + piece / taps * self.filter.reduction()
+        cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow
+        return one / pixels * outputs * self.filter.sets * self.filter.slabs
+
+    def cost(self, ptrdiff_t num_threads):
+        """Estimated cycles of a call."""
+        return self.cut(num_threads, False, False).cycles
+
+    def workspace(self, ptrdiff_t num_threads):
+        """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""
+        return self.cut(num_threads, False, False).bytes
+
+    cdef Blocking cut(self, ptrdiff_t threads, bint copied, bint staged) noexcept nogil:
+        """Some items for each thread, of whole rows where there are enough of them."""
+        cdef Blocking b
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef double total = self.cycles(), one
+        cdef ptrdiff_t wanted = 1
+        # rows of a block, beside which those that it shares with its neighbours count little
+        cdef ptrdiff_t least_rows = 2 * (self.filter.kh - 1) * self.dilation_h // self.stride_h
+        if threads > 1:
+            wanted = <ptrdiff_t>max(threads, min(ITEMS * threads, total / (4 * costs().item)))
+        b.rows, b.cols, b.chunk = self.size.oh, self.size.ow, self.filter.slabs
+        while True:
+            b.row_blocks = ceil_div(self.size.oh, b.rows)
+            b.col_blocks = ceil_div(self.size.ow, b.cols)
+            b.chunks = ceil_div(self.filter.slabs, b.chunk) * self.filter.sets
+            b.items = self.size.n * b.row_blocks * b.col_blocks * b.chunks
+            b.table_bytes = self.rows_in(b.rows) * self.cols_in(b.cols) * sizeof(char *)
+            b.copies_bytes = self.chunk_bytes(b.chunk)
+            if copied:
+                b.copies_bytes *= self.rows_in(b.rows) * self.cols_in(b.cols)
+            else:   # the last pixels of x
+                b.copies_bytes *= 1 + ceil_div(self.reach, self.channels * item)
+            if b.items >= threads and b.rows < 2 * least_rows:
+                wanted = 1
+            if (b.items >= wanted and b.table_bytes <= TABLE_ENTRIES * <ptrdiff_t>sizeof(char *)
+                    and b.copies_bytes <= l2_bytes() // 2):
+                break
+            if b.rows > 1 and (b.rows * b.cols > 2 * LEAST_COLS or b.chunk <= LEAST_VECTORS):
+                b.rows = ceil_div(b.rows, 2)
+            elif b.cols > LEAST_COLS:
+                b.cols = ceil_div(ceil_div(b.cols, 2), FC_LANEWISE_PIXELS) * FC_LANEWISE_PIXELS
+            elif b.chunk > LEAST_VECTORS:
+                b.chunk = ceil_div(b.chunk, 2)
+            else:
+                break
+        b.stage_bytes = b.cols * b.chunk * self.filter.slab_width * item if staged else 0
+        b.stage_bytes = ceil_div(b.stage_bytes, L1_LINE) * L1_LINE
+        b.copies_bytes = ceil_div(b.copies_bytes, L1_LINE) * L1_LINE
+        b.bytes = b.stage_bytes + b.copies_bytes + b.table_bytes + L1_LINE
+        one = total / b.items + costs().item + streaming(
+            <double>self.size.n * (self.size.h * self.size.w * self.channels
+                                   + self.size.oh * self.size.ow * self.filter.out_channels)
+            * item / b.items)
+        b.cycles = one * ceil_div(b.items, threads)
+        if threads > 1:
+            b.cycles += one * TAIL_PERCENT / 100
+        return b
+
+    cdef bint pixels_ascend(self, const Array *x) noexcept nogil:
+        """Whether pixels lie one after another in memory, each with its channels together."""
+        cdef ptrdiff_t pixel = self.channels * self.filter.table.itemsize
+        cdef ptrdiff_t row = pixel + (self.size.w - 1) * x.w
+        cdef ptrdiff_t image = row + (self.size.h - 1) * x.h
+        return (x.c == self.filter.table.itemsize and (x.w >= pixel or self.size.w == 1)
+                and (x.h >= row or self.size.h == 1) and (x.n >= image or self.size.n == 1))
+
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        cdef ptrdiff_t i
+        cdef bint copied = not self.pixels_ascend(&arrays.x)
+        cdef bint staged = arrays.out.c != self.filter.table.itemsize
+        cdef Blocking b
+        cdef size_t size
+        cdef char *memory
+        if (threads != self.last_threads or copied != self.last_copied
+                or staged != self.last_staged):
+            self.last_block = self.cut(threads, copied, staged)
+            self.last_threads, self.last_copied, self.last_staged = threads, copied, staged
+        b = self.last_block
+        threads = min(threads, b.items)
+        memory = take_workspace(threads * b.bytes, &size)
+        with nogil:
+            if threads == 1:
+                for i in range(b.items):
+                    self.run_item(arrays, &b, i, memory, 0)
+            else:
+                self.run_parallel(arrays, &b, threads, memory)
+        give_workspace(memory, size)
+        return 0
+
+    cdef void run_parallel(self, const Arrays *arrays, const Blocking *b,
+                           ptrdiff_t threads, char *memory) noexcept nogil:
+        cdef ptrdiff_t i
+        for i in prange(b.items, schedule="dynamic", num_threads=<int>threads):
+            self.run_item(arrays, b, i, memory + threadid() * b.bytes, threadid())
+
+    cdef void run_item(self, const Arrays *arrays, const Blocking *b,
+                       ptrdiff_t index, char *work, int thread) noexcept nogil:
+        """Compute one block of output pixels for one chunk of vectors."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t chunks = b.chunks // self.filter.sets
+        cdef ptrdiff_t col = index % b.col_blocks * b.cols
+        cdef ptrdiff_t row = index // b.col_blocks % b.row_blocks * b.rows
+        cdef ptrdiff_t n = index // (b.col_blocks * b.row_blocks) % self.size.n
+        cdef ptrdiff_t chunk = index // (b.col_blocks * b.row_blocks * self.size.n)
+        cdef ptrdiff_t s = chunk // chunks, j = chunk % chunks * b.chunk
+        cdef ptrdiff_t last = min(j + b.chunk, self.filter.slabs) - 1
+        cdef ptrdiff_t channel = s * self.filter.set_width + self.filter.start(j)
+        cdef ptrdiff_t position = self.filter.position(s, j), columns = self.cols_in(b.cols)
+        cdef ptrdiff_t filter_row = (
+            self.filter.kw * self.filter.depth * lanes * item)
+        cdef ptrdiff_t rows = min(b.rows, self.size.oh - row)
+        cdef ptrdiff_t cols = min(b.cols, self.size.ow - col)
+        cdef ptrdiff_t channels, y, i, first, count, size, low, high
+        cdef fc_lanewise t
+        cdef const fc_lanewise_function *functions = (
+            self.filter.table.lanewise[self.grouped][self.stride_form])
+        cdef char *stage = work + (-<ptrdiff_t>work & (L1_LINE - 1))
+        cdef char *copies = stage + b.stage_bytes
+        cdef const char **table = <const char **>(copies + b.copies_bytes)
+        cdef Timer timer = start_timer(arrays, thread)
+
+        t.vectors = last - j + 1
+        self.find_inputs(arrays, b, n, row, rows, col, cols,
+                         (s * self.filter.depth * item if self.x_vector == 0
+                          else j * self.x_vector), t.vectors, table, copies)
+        lap(&timer, COPIES)
+        t.columns_row = self.dilation_h * columns
+        t.column, t.tap = self.stride_w, self.dilation_w
+        t.depth, t.taps = self.filter.depth, self.filter.kw
+        t.lane_of = self.constants
+        t.x_vector, t.out_vector = self.x_vector, self.filter.slab_width * item
+        t.filter_vector = self.filter.kh * filter_row
+        t.bias = self.filter.bias + position
+        t.residual_pixel = arrays.residual.w
+        t.width, t.last = self.filter.slab_width, self.filter.width(last)
+        t.activation = &self.activation if self.activated else NULL
+        channels = self.filter.start(last) + t.last - self.filter.start(j)
+        count = ceil_div(cols, FC_LANEWISE_PIXELS)
+        for y in range(rows):
+            low, high = 0, self.filter.kh
+            if self.skips_padding:
+                first = (row + y) * self.stride_h - self.top
+                low = min(high, first_inside(-first, self.dilation_h))
+                high = max(low, min(high, first_inside(self.size.h - first, self.dilation_h)))
+            t.rows = high - low
+            t.filter = (self.filter.memory + position * self.filter.reduction() + low * filter_row)
+            first = 0
+            for i in range(count):
+                size = cols // count + (i < cols % count)
+                t.columns = (table + (y * self.stride_h + low * self.dilation_h) * columns
+                             + first * self.stride_w)
+                t.residual = at(&arrays.residual, n, row + y, col + first, channel)
+                if b.stage_bytes:
+                    t.out_pixel = channels * item
+                    t.out = stage + first * t.out_pixel
+                else:
+                    t.out_pixel = arrays.out.w
+                    t.out = at(&arrays.out, n, row + y, col + first, channel)
+                functions[size - 1](&t)
+                first += size
+            lap(&timer, PRODUCTS)
+            if b.stage_bytes:
+                self.filter.table.copy(
+                    at(&arrays.out, n, row + y, col, channel), arrays.out.w, arrays.out.c,
+                    stage, channels * item, item, cols, channels)
+                lap(&timer, COPIES)
+
+    cdef void find_inputs(self, const Arrays *arrays, const Blocking *b, ptrdiff_t n,
+                          ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,
+                          ptrdiff_t offset, ptrdiff_t vectors, const char **table,
+                          char *copies) noexcept nogil:
+        """Fill the table of an item: [row][column], where the channels from `offset` bytes on are.
+
+        Vectors are loaded whole. Of the last pixels of x, behind which memory may end, there is a
+        copy each; of all pixels that are read, where they do not ascend.
+        """
+        cdef const Array *x = &arrays.x
+        cdef const char *padding = self.constants + self.lanes_bytes
+        cdef ptrdiff_t item = self.filter.table.itemsize, channel = offset // item, i, j
+        cdef ptrdiff_t columns = self.cols_in(b.cols), used = self.cols_in(cols)
+        cdef ptrdiff_t needed = self.chunk_bytes(vectors), source, column, left
+        cdef ptrdiff_t held = min(needed, self.channels * item - offset)
+        cdef bint copied = not self.pixels_ascend(x)
+        cdef ptrdiff_t whole = self.size.n * self.size.h * self.size.w - 1 - ceil_div(
+            self.reach, self.channels * item)   # pixels that may be read beyond
+        cdef ptrdiff_t first = col * self.stride_w - self.left
+        cdef ptrdiff_t begin = min(used, max(0, -first))
+        cdef ptrdiff_t end = max(begin, min(used, self.size.w - first))
+        cdef const char *p
+        for i in range(self.rows_in(rows)):
+            source = source_of(row * self.stride_h - self.top + i, self.size.h, self.row_map,
+                               self.top)
+            if self.col_map == NULL and not (
+                    source < 0 or copied or (n * self.size.h + source + 1) * self.size.w > whole):
+                p = at(x, n, source, first + begin, channel)
+                for j in range(begin):
+                    table[j] = padding
+                for j in range(begin, end):
+                    table[j] = p
+                    p += x.w
+                for j in range(end, used):
+                    table[j] = padding
+            else:
+                for j in range(used):
+                    column = source_of(first + j, self.size.w, self.col_map, self.left)
+                    if source < 0 or column < 0:
+                        table[j] = padding
+                        continue
+                    p = at(x, n, source, column, channel)
+                    left = (n * self.size.h + source) * self.size.w + column - whole
+                    if copied:
+                        self.filter.table.copy(copies, item, item, p, x.c, 0, held // item, 1)
+                        p = copies
+                        copies += needed
+                    elif left >= 0:
+                        memcpy(copies + left * needed, p, held)
+                        p = copies + left * needed
+                    table[j] = p
+            table += columns
