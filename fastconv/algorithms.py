@@ -166,10 +166,11 @@ class Depthwise(Grouped):
 
 @dataclass(frozen=True)
 class Winograd:
-    """F(m x m, r x r), or F(m, r) along one axis: fewer multiplications, for stride 1.
+    """F(m x m, r x r), or F(m, r) along one axis: fewer multiplications.
 
     Along each axis, tiles of m outputs from m + r - 1 products each. Where m = r, longer filters
-    are cut into pieces of r taps. A NaN or infinity of the input reaches all outputs of its tiles.
+    are cut into pieces of r taps. With stride 2, r = 3, tiles have 2 m + 1 products, of which those
+    of odd inputs share a filter. A NaN or infinity of the input reaches all outputs of its tiles.
 
     Attributes
     ----------
@@ -177,33 +178,44 @@ class Winograd:
         2, or 1 for filters of one row or one column.
     relative_error : float
         rms, of float32, over direct's, with many channels and full pieces (docs/winograd.md).
+    stride : int
     """
 
     m: int
     r: int
     dims: int
     relative_error: float
+    stride: int = 1
     pack_cycles: ClassVar[tuple[float, float]] = (25000.0, 15.0)  # as that of `Direct`
 
     @property
     def name(self) -> str:
         m, r = ((f"{n}x{n}" if self.dims == 2 else str(n)) for n in (self.m, self.r))
-        return f"winograd_{m}_{r}"
+        return f"winograd_{m}_{r}" + ("_stride2" if self.stride == 2 else "")
 
     @property
     def supported(self) -> str:
         """What it can run, in words."""
         if self.dims == 1:
             taps = f"{self.r} taps or more" if self.m == self.r else f"{self.r} taps"
-            return f"stride 1 with a filter of {taps} along one axis"
+            return f"stride {self.stride} with a filter of {taps} along one axis{self._dilated}"
         taps = "at least {0} rows and columns" if self.m == self.r else "{0} rows and columns"
-        return f"stride 1 with a filter of {taps.format(self.r)}"
+        return f"stride {self.stride} with a filter of {taps.format(self.r)}{self._dilated}"
+
+    @property
+    def _dilated(self) -> str:
+        return "" if self.stride == 1 else " and no dilation"
 
     def supports(self, spec: ConvSpec) -> bool:
         short, long = sorted(spec.kernel)
-        if spec.stride != (1, 1) or (short == 1) != (self.dims == 1):
+        if (short == 1) != (self.dims == 1):
             return False
-        if self.m == self.r:
+        for kernel, stride, dilation in zip(spec.kernel, spec.stride, spec.dilation, strict=True):
+            if stride != (self.stride if kernel > 1 else 1):
+                return False
+            if kernel > 1 and self.stride > 1 and dilation > 1:
+                return False
+        if self.m == self.r and self.stride == 1:
             return (long if self.dims == 1 else short) >= self.r
         return long == self.r and short in (1, self.r)
 
@@ -227,7 +239,13 @@ class Winograd:
                 size, dilation, tile, self._pieces(problem.spec), strict=True
             )
         )
-        return n * math.prod(grid) * math.prod(self._shape(problem.spec))
+        _, pieces, *channels = self._shape(problem.spec)
+        return n * math.prod(grid) * self._points**self.dims * pieces * math.prod(channels)
+
+    @property
+    def _points(self) -> int:
+        """Products of a tile along an axis."""
+        return self.stride * self.m + self.r - self.stride
 
     def _pieces(self, spec: ConvSpec) -> tuple[int, int]:
         rows, columns = sorted(spec.kernel) if self.dims == 1 else spec.kernel
@@ -241,12 +259,13 @@ class Winograd:
         return Filter(shape, spec.groups, "transformed", spec.dtype.itemsize, level)
 
     def _shape(self, spec: ConvSpec) -> tuple[int, int, int, int]:
-        products = (self.m + self.r - 1) ** self.dims
+        # with stride 2 those of odd inputs share a filter
+        products = (self._points if self.stride == 1 else self.m + 2) ** self.dims
         rows, columns = self._pieces(spec)
         return (products, rows * columns, spec.in_channels // spec.groups, spec.out_channels)
 
     def _kind(self, level: str, itemsize: int) -> int:
-        return winograd.transforms(level, itemsize).index((self.m, self.m + self.r - 1, self.dims))
+        return winograd.transforms(level, itemsize).index((self.m, self._points, self.dims))
 
     def pack(
         self,
@@ -316,8 +335,13 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Winograd(2, 5, 2, 1.1),
     Winograd(4, 5, 2, 4.0),
     Winograd(4, 4, 2, 2.2),
+    Winograd(4, 2, 2, 1.6),
+    Winograd(4, 3, 2, 1.0, stride=2),
+    Winograd(3, 3, 2, 0.6, stride=2),
     Winograd(4, 3, 1, 1.3),
     Winograd(4, 4, 1, 1.6),
+    Winograd(4, 2, 1, 1.3),
+    Winograd(4, 3, 1, 1.0, stride=2),
     Direct(),
 )
 

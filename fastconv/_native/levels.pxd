@@ -53,7 +53,7 @@ cdef extern from "table.h":
     int FC_WINOGRADS
 
     ctypedef struct fc_points:
-        int n
+        int n, odd
 
     ctypedef struct fc_winograd_input:
         const char *const *taps
@@ -84,7 +84,7 @@ cdef extern from "table.h":
         ptrdiff_t out_product, out_channel
 
     ctypedef struct fc_winograd:
-        int m, n, dims
+        int m, n, dims, unique
         const fc_points *points
         void (*input)(const fc_winograd_input *) noexcept nogil
         void (*output)(const fc_winograd_output *) noexcept nogil
@@ -94,7 +94,7 @@ cdef extern from "table.h":
         fc_tile_function dense[3][14]
         fc_lanewise_function lanewise[2][3][8]
         fc_copy_function copy
-        fc_winograd winograd[8]
+        fc_winograd winograd[13]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil
         void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats) noexcept nogil

@@ -5,7 +5,8 @@ are n * n numbers per channel, and the convolution of a tile is n * n products o
 channels by channels x output channels. A filter longer than r taps is cut into pieces of r = m taps:
 piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the grid has
 pieces - 1 tiles more than outputs. A dilated convolution is one on every dilation-th pixel, for each
-first pixel an image of its own.
+first pixel an image of its own. With stride 2 a tile reads 2 m inputs further than the one before, and
+products of odd inputs (points.py) share a filter.
 
 A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An item transforms its
 inputs, then for each slab multiplies and transforms back, all in its own L2: where few tiles make
@@ -92,8 +93,8 @@ cdef class Plan(Base):
         self.kind = &filter.table.winograd[kind]
         self.pieces_h, self.pieces_w = pieces
         kh, kw = kernel
-        self.rows_read = self.size.oh + (kh - 1) * self.dilation_h
-        self.cols_read = self.size.ow + (kw - 1) * self.dilation_w
+        self.rows_read = (self.size.oh - 1) * self.stride_h + (kh - 1) * self.dilation_h + 1
+        self.cols_read = (self.size.ow - 1) * self.stride_w + (kw - 1) * self.dilation_w + 1
         self.m_w, self.n_w = self.kind.m, self.kind.n
         self.m_h = self.m_w if self.kind.dims == 2 else 1
         self.n_h = self.n_w if self.kind.dims == 2 else 1
@@ -154,7 +155,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t inputs = b.tiles + self.halo()
         cdef ptrdiff_t steps = self.filter.kw * self.filter.depth
         cdef double streamed = 0, wide = self.filter.slab_vectors(), one, product
-        cdef double panels = wide * lanes * item * self.points * steps   # bytes of a slab's filter
+        cdef double panels = wide * lanes * item * self.filter.reduction()   # bytes of a slab's filter
         b.columns = MOST_COLUMNS
         if gathered:
             b.columns = max(self.n_w, min(
@@ -267,8 +268,9 @@ cdef class Plan(Base):
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, channel = s * self.filter.depth, i, j
         cdef ptrdiff_t row, col
-        cdef ptrdiff_t most = (b.columns - self.n_w) // self.m_w + 1
-        cdef ptrdiff_t rows[8]
+        cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
+        cdef ptrdiff_t most = (b.columns - self.n_w) // step + 1
+        cdef ptrdiff_t rows[9]
         t.taps = <const char *const *>taps
         t.channels = self.filter.depth
         t.out_tile, t.out_product = self.input_tile, self.input_product
@@ -276,11 +278,12 @@ cdef class Plan(Base):
             tiles = self.tiles_at(first, min(last, first + most))
             stage = work + b.taps_bytes
             for i in range(self.n_h):
-                row = tiles.phase_h + self.dilation_h * (tiles.row * self.m_h + i)
+                row = tiles.phase_h + self.dilation_h * (
+                    tiles.row * self.m_h * self.stride_h + i)
                 rows[i] = NOTHING if row >= self.rows_read else source_of(
                     row - self.top, self.size.h, self.row_map, self.top)
-            for j in range((tiles.count - 1) * self.m_w + self.n_w):
-                col = tiles.phase_w + self.dilation_w * (tiles.col * self.m_w + j)
+            for j in range((tiles.count - 1) * step + self.n_w):
+                col = tiles.phase_w + self.dilation_w * (tiles.col * step + j)
                 col = NOTHING if col >= self.cols_read else source_of(
                     col - self.left, self.size.w, self.col_map, self.left)
                 for i in range(self.n_h):
@@ -311,6 +314,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t most = self.filter.table.pixels, width = self.filter.width(j), e, step
         cdef ptrdiff_t vectors = ceil_div(width, lanes)
         cdef ptrdiff_t panel = self.filter.kw * self.filter.depth * vectors * lanes * item
+        cdef const char *filter = (
+            self.filter.memory + self.filter.position(s, j) * self.filter.reduction())
         cdef int form = self.filter.form(j)
         tile.last = width - lanes if form == FC_ONE_AND_HALF else lanes
         functions = <fc_tile_function *>self.filter.table.dense[form]
@@ -323,15 +328,21 @@ cdef class Plan(Base):
         tile.x_row = self.grid_cols * self.input_tile
         tile.out_pixel = vectors * lanes * item
         step = count * tile.out_pixel + L1_LINE
-        tile.filter = self.filter.memory + self.filter.position(s, j) * self.filter.reduction()
         # meanwhile fetch the filter of the product that comes next
         tile.next_step = ceil_div(vectors * lanes * item, ceil_div(count, most))
         for e in range(self.points):
-            tile.next = tile.filter + panel
+            tile.filter = filter + self.panel_of(e) * panel
+            tile.next = filter + self.panel_of(e + 1) * panel
             run_pixels(&tile, functions, count, most, inputs + e * self.input_product,
                        products + e * step, NULL)
-            tile.filter += panel
         return step
+
+    cdef ptrdiff_t panel_of(self, ptrdiff_t e) noexcept nogil:
+        """The transformed filter of product e."""
+        cdef ptrdiff_t unique = self.kind.unique
+        if unique == self.n_w:
+            return e
+        return min(e // self.n_w, unique - 1) * unique + min(e % self.n_w, unique - 1)
 
     cdef void finish(self, const Arrays *arrays, ptrdiff_t s, ptrdiff_t j, ptrdiff_t first,
                      ptrdiff_t last, const char *products, ptrdiff_t step,

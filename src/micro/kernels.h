@@ -34,29 +34,33 @@ FC_EACH_SIZE(FC_INSTANTIATE)
 FC_UP_TO_8(FC_LANEWISE, 0, 0) FC_UP_TO_8(FC_LANEWISE, 0, 1) FC_UP_TO_8(FC_LANEWISE, 0, 2)
 FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWISE, 1, 2)
 
-/* F(m, r) of n points: along rows and columns, or columns only. */
-#define FC_WINOGRAD_2(m, n)                                                                    \
-    static void FC_NAME(input_##m##_##n)(const fc_winograd_input *t)                           \
+/* F(m, r) of n points p, `unique` with filters of their own: along rows and columns, or columns. */
+#define FC_WINOGRAD_2(m, n, unique, p)                                                         \
+    static void FC_NAME(input_##m##_##p)(const fc_winograd_input *t)                           \
     {                                                                                          \
-        FC_NAME(input)(t, &fc_points_##n, &fc_points_##n, m);                                  \
+        FC_NAME(input)(t, &fc_points_##p, &fc_points_##p, m);                                  \
     }                                                                                          \
-    static void FC_NAME(output_##m##_##n)(const fc_winograd_output *t)                         \
+    static void FC_NAME(output_##m##_##p)(const fc_winograd_output *t)                         \
     {                                                                                          \
-        FC_NAME(output)(t, &fc_points_##n, m, &fc_points_##n, m);                              \
+        FC_NAME(output)(t, &fc_points_##p, m, &fc_points_##p, m);                              \
     }
-#define FC_WINOGRAD_1(m, n)                                                                    \
-    static void FC_NAME(input1_##m##_##n)(const fc_winograd_input *t)                          \
+#define FC_WINOGRAD_1(m, n, unique, p)                                                         \
+    static void FC_NAME(input1_##m##_##p)(const fc_winograd_input *t)                          \
     {                                                                                          \
-        FC_NAME(input)(t, 0, &fc_points_##n, m);                                               \
+        FC_NAME(input)(t, 0, &fc_points_##p, m);                                               \
     }                                                                                          \
-    static void FC_NAME(output1_##m##_##n)(const fc_winograd_output *t)                        \
+    static void FC_NAME(output1_##m##_##p)(const fc_winograd_output *t)                        \
     {                                                                                          \
-        FC_NAME(output)(t, 0, 1, &fc_points_##n, m);                                           \
+        FC_NAME(output)(t, 0, 1, &fc_points_##p, m);                                           \
     }
-#define FC_ENTRY_2(m, n) {m, n, 2, &fc_points_##n, FC_NAME(input_##m##_##n), FC_NAME(output_##m##_##n)},
-#define FC_ENTRY_1(m, n) {m, n, 1, &fc_points_##n, FC_NAME(input1_##m##_##n), FC_NAME(output1_##m##_##n)},
-#define FC_EACH_WINOGRAD(TWO, ONE) \
-    TWO(2, 4) TWO(4, 6) TWO(2, 6) TWO(4, 7) TWO(6, 8) TWO(4, 8) ONE(4, 6) ONE(4, 7)
+#define FC_ENTRY_2(m, n, unique, p)                                                            \
+    {m, n, 2, unique, &fc_points_##p, FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p)},
+#define FC_ENTRY_1(m, n, unique, p)                                                            \
+    {m, n, 1, unique, &fc_points_##p, FC_NAME(input1_##m##_##p), FC_NAME(output1_##m##_##p)},
+#define FC_EACH_WINOGRAD(TWO, ONE)                                                             \
+    TWO(2, 4, 4, 4) TWO(4, 6, 6, 6) TWO(2, 6, 6, 6) TWO(4, 7, 7, 7) TWO(6, 8, 8, 8)            \
+    TWO(4, 8, 8, 8) TWO(4, 5, 5, 5) TWO(3, 7, 5, 4_and_3) TWO(4, 9, 6, 5_and_4)                \
+    ONE(4, 6, 6, 6) ONE(4, 7, 7, 7) ONE(4, 5, 5, 5) ONE(4, 9, 6, 5_and_4)
 
 FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
 

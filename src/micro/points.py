@@ -6,6 +6,9 @@ F(m, r) computes m outputs of an r-tap filter with n = m + r - 1 multiplications
 filter are evaluated as polynomials at n points, multiplied, and interpolated (Toom 1963, Cook 1966;
 Winograd, "Arithmetic complexity of computations", 1980, ch. V). The points decide the error; they
 were chosen by benchmarks/winograd_error.py, whose table is in docs/winograd.md.
+
+With stride 2, F(m, 3) is the sum of two: the taps 0 and 2 over the inputs at even places, F(m, 2),
+and tap 1 over those at odd places, m plain multiplications.
 """
 
 from __future__ import annotations
@@ -19,10 +22,14 @@ Polynomial = list[Fraction]  # coefficients, the constant first
 # n: pairs of points p and -p, and whether infinity is one; 0 always is.
 POINTS: dict[int, tuple[tuple[Fraction, ...], bool]] = {
     4: ((Fraction(1),), True),
+    5: ((Fraction(3, 4), Fraction(5, 2)), False),
     6: ((Fraction(5, 8), Fraction(3, 2)), True),
     7: ((Fraction(1, 2), Fraction(5, 4), Fraction(7, 2)), False),
     8: ((Fraction(1), Fraction(1, 2), Fraction(2)), True),
 }
+
+# Outputs of a tile with stride 2: its n = m + 1 points for even inputs, m of the odd ones.
+STRIDED = (3, 4)
 
 
 def finite(n: int) -> list[Fraction]:
@@ -57,27 +64,46 @@ def matrices(m: int, r: int) -> tuple[list[Polynomial], list[Polynomial], list[P
     return at, g, bt
 
 
+def strided(m: int) -> tuple[list[Polynomial], list[Polynomial], list[Polynomial]]:
+    """`matrices` of F(m, 3) with stride 2; the products of odd inputs come last."""
+    at, g, bt = matrices(m, 2)
+    zero, one = Fraction(0), Fraction(1)
+    spread = [[row[i // 2] if i % 2 == 0 else zero for i in range(2 * m + 1)] for row in bt]
+    odd = [[one if i == 2 * k + 1 else zero for i in range(2 * m + 1)] for k in range(m)]
+    return (
+        [row + [one if i == k else zero for k in range(m)] for i, row in enumerate(at)],
+        [[first, zero, last] for first, last in g] + [[zero, one, zero]] * m,
+        spread + odd,
+    )
+
+
 def numbers(values: Polynomial) -> str:
     """C constants; all but the scales are exact."""
     return "{" + ", ".join(repr(float(value)) for value in values) + "}"
 
 
+def definition(name: str, n: int, odd: int) -> str:
+    """An fc_points of the points for n, and of so many odd inputs."""
+    pairs, infinity = POINTS[n]
+    points = finite(n)
+    rests = (numbers(product([q for q in points if abs(q) != p])) for p in pairs)
+    return (
+        f"    fc_points_{name} = {{\n"
+        f"        .n = {n + odd}, .odd = {odd},\n"
+        f"        .pairs = {len(pairs)}, .infinity = {int(infinity)},\n"
+        f"        .pair = {numbers(list(pairs))},\n"
+        f"        .rest = {{{', '.join(rests)}}},\n"
+        f"        .at_zero = {numbers(product(points[1:]))},\n"
+        f"        .at_infinity = {numbers(product(points) if infinity else [Fraction(0)])},\n"
+        f"        .scale = {numbers([scale(p, points) for p in points])},\n"
+        "    }"
+    )
+
+
 def header() -> str:
     """The text of points.h."""
-    texts = []
-    for n, (pairs, infinity) in POINTS.items():
-        points = finite(n)
-        rests = (numbers(product([q for q in points if abs(q) != p])) for p in pairs)
-        texts.append(
-            f"    fc_points_{n} = {{\n"
-            f"        .n = {n}, .pairs = {len(pairs)}, .infinity = {int(infinity)},\n"
-            f"        .pair = {numbers(list(pairs))},\n"
-            f"        .rest = {{{', '.join(rests)}}},\n"
-            f"        .at_zero = {numbers(product(points[1:]))},\n"
-            f"        .at_infinity = {numbers(product(points) if infinity else [Fraction(0)])},\n"
-            f"        .scale = {numbers([scale(p, points) for p in points])},\n"
-            "    }"
-        )
+    texts = [definition(str(n), n, 0) for n in POINTS]
+    texts += [definition(f"{m + 1}_and_{m}", m + 1, m) for m in STRIDED]
     return "/* Made by points.py. */\nstatic const fc_points\n" + ",\n".join(texts) + ";\n"
 
 

@@ -69,10 +69,11 @@ typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_c
                                  ptrdiff_t pixels, ptrdiff_t channels);
 
 /* The points of a Winograd transform: 0, pairs p and -p, perhaps infinity; and what the transforms
- * are made of (points.py). A pair's `rest` is the product of x - q over all other points q. */
-enum { FC_MAX_POINTS = 8, FC_MAX_TILE = 6 };
+ * are made of (points.py). A pair's `rest` is the product of x - q over all other points q. With
+ * stride 2 they are those of the even inputs, and `odd` inputs are multiplied as they are. */
+enum { FC_MAX_POINTS = 9, FC_MAX_TILE = 6 };
 typedef struct {
-    int n, pairs, infinity;
+    int n, odd, pairs, infinity;
     double pair[3];
     double rest[3][FC_MAX_POINTS - 1];
     double at_zero[FC_MAX_POINTS], at_infinity[FC_MAX_POINTS];
@@ -108,18 +109,19 @@ typedef struct {
     ptrdiff_t count;
     const char *filter;
     ptrdiff_t filter_row, filter_tap, filter_channel;
-    char *out;
+    char *out; /* [unique products] */
     ptrdiff_t out_product, out_channel;
 } fc_winograd_filter;
 
-/* The transforms of one F(m, r), for all r: they depend on m and n = m + r - 1 only. */
+/* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. */
 typedef struct {
     int m, n, dims; /* outputs and points along an axis; 1: along columns only, 2: both */
+    int unique;     /* points of different filters: all odd inputs have the same */
     const fc_points *points;
     void (*input)(const fc_winograd_input *);
     void (*output)(const fc_winograd_output *);
 } fc_winograd;
-enum { FC_WINOGRADS = 8 };
+enum { FC_WINOGRADS = 13 };
 
 typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */

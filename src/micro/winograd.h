@@ -16,25 +16,46 @@ FC_UNROLL
     return sum;
 }
 
-/* v = B^T d. For a pair of points p and -p, the polynomial that vanishes at all other points is
+/* v = B^T d over consecutive inputs. For a pair of points p and -p, the polynomial that vanishes at all other points is
  * (x + p) or (x - p) times the rest: v = x rest(d) +- p rest(d). */
-static inline __attribute__((always_inline)) void FC_NAME(forward)(const fc_points *s,
-                                                                   const FC_VECTOR *d,
-                                                                   FC_VECTOR *v)
+static inline __attribute__((always_inline)) void FC_NAME(evaluate_input)(const fc_points *s,
+                                                                          const int n,
+                                                                          const FC_VECTOR *d,
+                                                                          FC_VECTOR *v)
 {
-    v[0] = FC_NAME(polynomial)(s->at_zero, s->n, d);
+    v[0] = FC_NAME(polynomial)(s->at_zero, n, d);
 FC_UNROLL
     for (int i = 0; i < s->pairs; i++) {
-        const FC_VECTOR shifted = FC_NAME(polynomial)(s->rest[i], s->n - 1, d + 1);
-        const FC_VECTOR rest = FC_NAME(polynomial)(s->rest[i], s->n - 1, d);
+        const FC_VECTOR shifted = FC_NAME(polynomial)(s->rest[i], n - 1, d + 1);
+        const FC_VECTOR rest = FC_NAME(polynomial)(s->rest[i], n - 1, d);
         v[2 * i + 1] = shifted + (FC_T)s->pair[i] * rest;
         v[2 * i + 2] = shifted - (FC_T)s->pair[i] * rest;
     }
     if (s->infinity)
-        v[s->n - 1] = FC_NAME(polynomial)(s->at_infinity, s->n, d);
+        v[n - 1] = FC_NAME(polynomial)(s->at_infinity, n, d);
 }
 
-/* y = A^T v: y[k] is the sum of p^k v over the points. */
+/* v = B^T d. */
+static inline __attribute__((always_inline)) void FC_NAME(forward)(const fc_points *s,
+                                                                   const FC_VECTOR *d,
+                                                                   FC_VECTOR *v)
+{
+    const int n = s->n - s->odd;
+    if (!s->odd) {
+        FC_NAME(evaluate_input)(s, n, d, v);
+        return;
+    }
+    FC_VECTOR even[FC_MAX_POINTS];
+FC_UNROLL
+    for (int i = 0; i < n; i++)
+        even[i] = d[2 * i];
+    FC_NAME(evaluate_input)(s, n, even, v);
+FC_UNROLL
+    for (int i = 0; i < s->odd; i++)
+        v[n + i] = d[2 * i + 1];
+}
+
+/* y = A^T v: y[k] is the sum of p^k v over the points, and of odd input k if there is one. */
 static inline __attribute__((always_inline)) void FC_NAME(backward)(const fc_points *s, const int m,
                                                                     const FC_VECTOR *v,
                                                                     FC_VECTOR *y)
@@ -44,7 +65,7 @@ FC_UNROLL
     for (int k = 0; k < m; k++) {
         const int last = s->infinity && k == m - 1;
         int terms = k == 0 || last;
-        y[k] = k == 0 ? v[0] : last ? v[s->n - 1] : (FC_VECTOR){0};
+        y[k] = k == 0 ? v[0] : last ? v[s->n - s->odd - 1] : (FC_VECTOR){0};
 FC_UNROLL
         for (int i = 0; i < s->pairs; i++) {
             const FC_VECTOR both =
@@ -52,6 +73,8 @@ FC_UNROLL
             y[k] = terms++ ? y[k] + (FC_T)power[i] * both : (FC_T)power[i] * both;
             power[i] *= s->pair[i];
         }
+        if (s->odd)
+            y[k] += v[s->n - s->odd + k];
     }
 }
 
@@ -59,9 +82,9 @@ static inline __attribute__((always_inline)) void FC_NAME(input)(const fc_winogr
                                                                  const fc_points *rows,
                                                                  const fc_points *cols, const int m)
 {
-    const int n_rows = rows ? rows->n : 1, n = cols->n;
+    const int n_rows = rows ? rows->n : 1, n = cols->n, step = cols->odd ? 2 * m : m;
     for (ptrdiff_t tile = 0; tile < t->tiles; tile++) {
-        const char *const *taps = t->taps + tile * m * n_rows;
+        const char *const *taps = t->taps + tile * step * n_rows;
         for (ptrdiff_t c = 0; c < t->channels; c += FC_LANES) {
             const ptrdiff_t at = c * (ptrdiff_t)sizeof(FC_T), left = t->channels - c;
             char *out = t->out + tile * t->out_tile + at;
@@ -161,26 +184,41 @@ FC_UNROLL
     }
 }
 
-/* u = G g of r taps, in float64. */
-static inline void FC_NAME(evaluate)(const fc_points *s, const int r, const double *g, double *u)
+/* u = G g of r taps, `gap` apart, in float64. */
+static inline void FC_NAME(evaluate)(const fc_points *s, const int r, const int gap,
+                                     const double *g, double *u)
 {
+    const double last = g[(r - 1) * gap];
     for (int i = 0; i <= 2 * s->pairs; i++) {
         const double p = i == 0 ? 0 : i % 2 ? s->pair[(i - 1) / 2] : -s->pair[(i - 1) / 2];
-        double sum = g[r - 1];
+        double sum = last;
         for (int k = r - 2; k >= 0; k--)
-            sum = sum * p + g[k];
+            sum = sum * p + g[k * gap];
         u[i] = sum * s->scale[i];
     }
     if (s->infinity)
-        u[s->n - 1] = g[r - 1];
+        u[s->n - s->odd - 1] = last;
+}
+
+/* The same for any stride, without the repetitions of odd inputs; returns how many. */
+static inline int FC_NAME(forward_filter)(const fc_points *s, const int r, const double *g,
+                                          double *u)
+{
+    if (!s->odd) {
+        FC_NAME(evaluate)(s, r, 1, g, u);
+        return s->n;
+    }
+    FC_NAME(evaluate)(s, 2, 2, g, u); /* of three taps */
+    u[s->n - s->odd] = g[1];
+    return s->n - s->odd + 1;
 }
 
 /* The taps beyond the given ones are zero; what is computed is rounded once, at the end. */
 static void FC_NAME(filter)(const fc_winograd_filter *t)
 {
-    const int n_rows = t->rows ? t->rows->n : 1, n = t->cols->n;
     for (ptrdiff_t c = 0; c < t->count; c++) {
         double g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
+        int rows = 1;
         for (int j = 0; j < t->taps_cols; j++) {
             for (int i = 0; i < t->taps_rows; i++)
                 g[i] = i < t->given_rows && j < t->given_cols
@@ -188,14 +226,14 @@ static void FC_NAME(filter)(const fc_winograd_filter *t)
                                              c * t->filter_channel)
                            : 0;
             if (t->rows)
-                FC_NAME(evaluate)(t->rows, t->taps_rows, g, u);
+                rows = FC_NAME(forward_filter)(t->rows, t->taps_rows, g, u);
             else
                 u[0] = g[0];
-            for (int i = 0; i < n_rows; i++)
+            for (int i = 0; i < rows; i++)
                 half[i][j] = u[i];
         }
-        for (int i = 0; i < n_rows; i++) {
-            FC_NAME(evaluate)(t->cols, t->taps_cols, half[i], u);
+        for (int i = 0; i < rows; i++) {
+            const int n = FC_NAME(forward_filter)(t->cols, t->taps_cols, half[i], u);
             for (int j = 0; j < n; j++)
                 *(FC_T *)(t->out + (i * n + j) * t->out_product + c * t->out_channel) = (FC_T)u[j];
         }
