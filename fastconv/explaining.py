@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import planning, threads, wisdom
-from .algorithms import ALGORITHMS, MOST_ERROR, Algorithm, candidates
+from .algorithms import ALGORITHMS, MOST_ERROR, Algorithm, Call, candidates
 from .layers import Conv1D, Conv2d
 from .levels import running
 from .problem import ConvProblem, integer
@@ -165,7 +165,7 @@ def explain(
         algorithm, bound = layer.algorithm, layer._weights.known(problem.shape)
     level = running()
     chosen, why = _choice(problem, algorithm, level)
-    if bound is not None and bound.algorithm.name != chosen:  # wisdom has changed since then
+    if isinstance(bound, Call) and bound.algorithm.name != chosen:  # wisdom has changed since then
         chosen, why = bound.algorithm.name, "the choice of the layer's first call"
     number = 1
     if 0 not in problem.output_shape:
