@@ -12,7 +12,7 @@ shows what was chosen and why.
 
 from . import costs  # noqa: F401  (they must be set before a plan is made)
 from .devices import DeviceRef, ShardingStrategy
-from .explaining import Alternative, Explanation, explain
+from .explaining import Alternative, Explanation, TransposedExplanation, explain
 from .functional import conv1d, conv2d, conv_transpose1d, conv_transpose2d
 from .layers import (
     Conv1D,
@@ -36,6 +36,7 @@ __all__ = [
     "DeviceRef",
     "Explanation",
     "ShardingStrategy",
+    "TransposedExplanation",
     "WeightNormConv1d",
     "WeightNormConvTranspose1d",
     "__version__",

@@ -13,6 +13,7 @@ residual and activation alone.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby, product
 
 import numpy as np
@@ -23,8 +24,6 @@ from .algorithms import Call
 from .arrays import FloatArray, usable
 from .problem import ConvProblem, ConvSpec, Pair, TransposedProblem, TransposedSpec
 
-Taps = tuple[range, ...]
-
 
 @dataclass(frozen=True, slots=True)
 class Phases:
@@ -32,8 +31,10 @@ class Phases:
 
     Attributes
     ----------
-    first, count : int
-        The first output of the first phase, and the outputs of each.
+    first : int
+        The first output of the first phase.
+    more : int
+        The outputs of each, beyond the number of inputs.
     taps : tuple of range
         Those of each phase, in the order of their inputs; empty if no input reaches it.
     dilation : int
@@ -43,16 +44,17 @@ class Phases:
     """
 
     first: int
-    count: int
-    taps: Taps
+    more: int
+    taps: tuple[range, ...]
     dilation: int
     before: int
     after: int
 
-    @property
-    def read(self) -> slice:
-        """The inputs that are read."""
-        return slice(max(-self.before, 0), min(self.after, 0) or None)
+    def read(self, size: int) -> slice:
+        """Which of `size` inputs are read."""
+        if not self.taps[0]:
+            return slice(0, 0)
+        return slice(max(-self.before, 0), max(size + min(self.after, 0), 0))
 
     @property
     def padding(self) -> Pair:
@@ -70,46 +72,89 @@ def _taps(residue: int, kernel: int, stride: int, dilation: int) -> range:
     return range(first, kernel, step)[::-1]
 
 
-def _phase(
-    first: int, size: int, output: int, before: int, kernel: int, stride: int, dilation: int
-) -> Phases:
-    """The outputs `first`, `first + stride`, ..."""
-    count = -(-(output - first) // stride)
+def _phase(first: int, extra: int, before: int, kernel: int, stride: int, dilation: int) -> Phases:
+    """The outputs `first`, `first + stride`, ... of ``size * stride + extra``."""
+    more = -((first - extra) // stride)
     inputs, residue = divmod(first + before, stride)
     taps = _taps(residue, kernel, stride, dilation)
-    if taps:
-        step = dilation // math.gcd(stride, dilation)
-        pad = (
-            taps[0] * dilation - residue
-        ) // stride - inputs  # the last tap reads the first input
-        after = count + (len(taps) - 1) * step - pad - size
-        if max(-pad, 0) - min(after, 0) < size:
-            return Phases(first, count, (taps,), step, pad, after)
-    return Phases(first, count, (range(0),), 1, 0, 0)
+    if not taps:
+        return Phases(first, more, (taps,), 1, 0, 0)
+    step = dilation // math.gcd(stride, dilation)
+    # the first output reads by its last tap the input that is `pad` before the first
+    pad = (taps[0] * dilation - residue) // stride - inputs
+    return Phases(first, more, (taps,), step, pad, more + (len(taps) - 1) * step - pad)
 
 
 def _phases(
-    size: int,
-    output: int,
-    before: int,
-    kernel: int,
-    stride: int,
-    dilation: int,
-    *,
-    joined: bool,
+    extra: int, firsts: int, before: int, kernel: int, stride: int, dilation: int, *, joined: bool
 ) -> list[Phases]:
-    """All outputs of an axis; phases that read the same inputs in one if they may be `joined`."""
-    phases = [
-        _phase(first, size, output, before, kernel, stride, dilation)
-        for first in range(min(stride, output))
-    ]
+    """The first phases of an axis, which are all if there are as many as outputs or `stride`.
+
+    Those that read the same inputs are in one if they may be `joined`.
+    """
+    phases = [_phase(first, extra, before, kernel, stride, dilation) for first in range(firsts)]
     if not joined:
         return phases
-    groups = groupby(phases, lambda p: (p.count, len(p.taps[0]), p.dilation, p.before, p.after))
+    groups = groupby(phases, lambda p: (p.more, len(p.taps[0]), p.dilation, p.before, p.after))
     return [
         replace(first, taps=tuple(p.taps[0] for p in (first, *rest)))
         for first, *rest in (list(group) for _, group in groups)
     ]
+
+
+@lru_cache(128)
+def _pieces(
+    spec: TransposedSpec, before: Pair, extra: Pair, firsts: Pair
+) -> list[tuple[Phases, Phases, ConvSpec]]:
+    """The phases of rows and columns that make a part, and its convolution where it reads inputs.
+
+    They do not depend on the size of the input but through ``extra = output - size * stride``,
+    which is the same for all, and through the number of phases that there are, `firsts`.
+    """
+    axes = zip(extra, firsts, before, spec.kernel, spec.stride, spec.dilation, strict=True)
+    rows, columns = (
+        _phases(*axis, joined=joined)
+        for axis, joined in zip(axes, (False, spec.groups == 1), strict=True)
+    )
+    return [
+        (
+            row,
+            column,
+            _convolution(
+                spec,
+                (len(row.taps[0]), len(column.taps[0])),
+                (row.dilation, column.dilation),
+                (*row.padding, *column.padding),
+                len(column.taps),
+            ),
+        )
+        for row, column in product(rows, columns)
+    ]
+
+
+def _convolution(
+    spec: TransposedSpec,
+    kernel: Pair,
+    dilation: Pair = (1, 1),
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    phases: int = 1,
+) -> ConvSpec:
+    """A part of `spec`."""
+    return ConvSpec(
+        dims=2,
+        kernel=kernel,
+        in_channels=spec.in_channels,
+        out_channels=phases * spec.out_channels,
+        dtype=spec.dtype,
+        stride=(1, 1),
+        dilation=dilation,
+        groups=spec.groups,
+        activation=spec.activation,
+        channels_first=False,
+        padding=padding,
+        pad_mode="constant",
+        pad_value=0.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +172,14 @@ class Part:
     columns: Phases
 
     @property
-    def key(self) -> tuple[Taps, Taps]:
-        """What its filter follows from, beside that of the whole."""
-        return self.rows.taps, self.columns.taps
+    def reads(self) -> bool:
+        """Whether any input reaches it; otherwise its own is of no rows, and all of it padding."""
+        return self.problem.input_shape[1] > 0
 
     @property
-    def reads(self) -> bool:
-        """Whether any input reaches it."""
-        return all(phases.taps[0] for phases in (self.rows, self.columns))
+    def key(self) -> tuple[object, ...]:
+        """What its filter follows from, beside that of the whole."""
+        return (self.rows.taps, self.columns.taps) if self.reads else (len(self.columns.taps),)
 
     def filter(self, weight: FloatArray) -> FloatArray:
         """Its own, ``(kh, kw, in / groups, out)``, from the whole one in the caller's layout."""
@@ -159,72 +204,44 @@ class Part:
 
     def inputs(self, x: FloatArray) -> FloatArray:
         """What it reads of an NHWC view of the input."""
-        if self.reads:
-            return x[:, self.rows.read, self.columns.read]
-        return np.zeros(self.problem.shape, x.dtype)
+        if not self.reads:
+            return np.zeros(self.problem.shape, x.dtype)
+        _, h, w, _ = self.whole.input_shape
+        return x[:, self.rows.read(h), self.columns.read(w)]
 
     def outputs(self, array: FloatArray) -> FloatArray:
-        """Its places in an NHWC view of the result: NHWC, with an axis for the column phases."""
+        """Its places in an NHWC view of the result; several phases make one more axis."""
         sh, sw = self.whole.spec.stride
-        n, _, _, c = array.shape
-        sn, row, pixel, channel = array.strides
-        shape = (n, self.rows.count, self.columns.count, len(self.columns.taps), c)
-        strides = (sn, sh * row, sw * pixel, pixel, channel)
-        places = as_strided(array[:, self.rows.first :, self.columns.first :], shape, strides)
-        return places.swapaxes(3, 4) if self.whole.spec.channels_first else places
+        phases = len(self.columns.taps)
+        places = array[:, self.rows.first :: sh, self.columns.first :: sw]
+        if phases == 1:
+            return places
+        *shape, channels = places.shape
+        *strides, channel = places.strides
+        runs = as_strided(places, (*shape, phases, channels), (*strides, array.strides[2], channel))
+        return runs.swapaxes(3, 4) if self.whole.spec.channels_first else runs
 
 
 def parts(problem: TransposedProblem) -> list[Part]:
     """The convolutions that make all outputs of a transposed one, each once."""
     spec = problem.spec
-    sizes, outputs = problem.input_shape[1:3], problem.output_shape[1:3]
-    before = problem.padding[::2]
-    axes = zip(sizes, outputs, before, spec.kernel, spec.stride, spec.dilation, strict=True)
-    rows, columns = (
-        _phases(*axis, joined=joined)
-        for axis, joined in zip(axes, (False, spec.groups == 1), strict=True)
-    )
-    return [_part(problem, *phases) for phases in product(rows, columns)]
-
-
-def _convolution(
-    spec: TransposedSpec,
-    kernel: Pair,
-    dilation: Pair = (1, 1),
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
-    phases: int = 1,
-) -> ConvSpec:
-    """A part of `spec` that reads its input."""
-    return ConvSpec(
-        dims=2,
-        kernel=kernel,
-        in_channels=spec.in_channels,
-        out_channels=phases * spec.out_channels,
-        dtype=spec.dtype,
-        stride=(1, 1),
-        dilation=dilation,
-        groups=spec.groups,
-        activation=spec.activation,
-        channels_first=False,
-        padding=padding,
-        pad_mode="constant",
-        pad_value=0.0,
-    )
-
-
-def _part(whole: TransposedProblem, rows: Phases, columns: Phases) -> Part:
-    spec, phases = whole.spec, len(columns.taps)
-    n, h, w, c = whole.input_shape
-    if rows.taps[0] and columns.taps[0]:
-        kernel = (len(rows.taps[0]), len(columns.taps[0]))
-        padding = (*rows.padding, *columns.padding)
-        part = _convolution(spec, kernel, (rows.dilation, columns.dilation), padding, phases)
-        shape = (n, len(range(h)[rows.read]), len(range(w)[columns.read]), c)
-    else:  # all rows are padding, which is skipped
-        one = replace(spec, in_channels=1, groups=1)
-        part = _convolution(one, (1, 1), padding=(rows.count, 0, 0, 0), phases=phases)
-        shape = (n, 0, columns.count, 1)
-    return Part(whole, ConvProblem.build(part, shape), rows, columns)
+    n, h, w, c = problem.input_shape
+    _, oh, ow, _ = problem.output_shape
+    sh, sw = spec.stride
+    before = (problem.padding[0], problem.padding[2])
+    extra, firsts = (oh - h * sh, ow - w * sw), (min(sh, oh), min(sw, ow))
+    made = []
+    for rows, columns, own in _pieces(spec, before, extra, firsts):
+        read = [phases.read(size) for phases, size in ((rows, h), (columns, w))]
+        height, width = (max(r.stop - r.start, 0) for r in read)
+        shape = (n, height, width, c)
+        if not (height and width):
+            gap = replace(spec, in_channels=1, groups=1)
+            phases = len(columns.taps)
+            own = _convolution(gap, (1, 1), padding=(h + rows.more, 0, 0, 0), phases=phases)
+            shape = (n, 0, w + columns.more, 1)
+        made.append(Part(problem, ConvProblem.build(own, shape), rows, columns))
+    return made
 
 
 def check(spec: TransposedSpec, algorithm: str) -> None:

@@ -167,3 +167,25 @@ def test_measure_and_wisdom(tmp_path):
         np.testing.assert_array_equal(case.layer(weight)(x), y)
     finally:
         fastconv.forget_wisdom()
+
+
+def test_explain(level):
+    layer = ConvTranspose1d(10, 32, 16, stride=4, padding=3, num_groups=1)
+    told = fastconv.explain(layer, (1, 50, 32), num_threads=1)
+    assert isinstance(told, fastconv.TransposedExplanation)
+    assert (told.algorithm, told.problem.result_shape) == ("auto", (1, 200, 16))
+    assert sum(part.problem.output_shape[-1] for part in told.parts) == 4 * 16
+    layer(np.zeros((1, 50, 32), np.float32))
+    ran = layer._weights.known((1, 50, 32)).calls
+    assert [part.chosen for part in told.parts] == [call.algorithm.name for _, call in ran]
+    assert fastconv.explain(told.problem).parts == fastconv.explain(layer, (1, 50, 32)).parts
+    lines = str(told).splitlines()
+    assert lines[0].startswith(
+        "transposed convolution of (1, 50, 32) with a kernel of 10, stride 4"
+    )
+    assert len(lines) == 4 + len(told.parts)
+    gaps = fastconv.explain(ConvTranspose2d(1, 4, 8, stride=2, algorithm="direct"), (1, 5, 5, 4))
+    assert [part.problem.input_shape[1] for part in gaps.parts] == [5, 0, 0, 0]
+    normed = fastconv.WeightNormConvTranspose1d(10, 32, 16, stride=4, padding=3)
+    assert fastconv.explain(normed, (1, 50, 32), num_threads=1).parts == told.parts
+    assert fastconv.explain(told.problem, (1, 7, 32)).problem.shape == (1, 7, 32)
