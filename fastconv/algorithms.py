@@ -301,8 +301,10 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Winograd(2, 5, 2, 1.1),
     Winograd(4, 5, 2, 4.0),
     Winograd(4, 4, 2, 2.2),
+    Winograd(3, 2, 2, 0.87),
     Winograd(4, 3, 1, 1.3),
     Winograd(4, 4, 1, 1.6),
+    Winograd(5, 2, 1, 1.65),
     Direct(),
 )
 

@@ -74,7 +74,7 @@ cdef extern from "table.h":
         fc_tile_function dense[3][14]
         fc_tile_function depthwise[14]
         fc_copy_function copy
-        fc_winograd winograd[8]
+        fc_winograd winograd[10]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil
         void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats) noexcept nogil

@@ -40,7 +40,8 @@ FC_EACH_SIZE(FC_INSTANTIATE)
 #define FC_ENTRY_2(m, n) {m, n, 2, &fc_points_##n, FC_NAME(input_##m##_##n), FC_NAME(output_##m##_##n)},
 #define FC_ENTRY_1(m, n) {m, n, 1, &fc_points_##n, FC_NAME(input1_##m##_##n), FC_NAME(output1_##m##_##n)},
 #define FC_EACH_WINOGRAD(TWO, ONE) \
-    TWO(2, 4) TWO(4, 6) TWO(2, 6) TWO(4, 7) TWO(6, 8) TWO(4, 8) ONE(4, 6) ONE(4, 7)
+    TWO(2, 4) TWO(4, 6) TWO(2, 6) TWO(4, 7) TWO(6, 8) TWO(4, 8) TWO(3, 4) \
+    ONE(4, 6) ONE(4, 7) ONE(5, 6)
 
 FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
 

@@ -96,7 +96,7 @@ typedef struct {
     void (*input)(const fc_winograd_input *);
     void (*output)(const fc_winograd_output *);
 } fc_winograd;
-enum { FC_WINOGRADS = 8 };
+enum { FC_WINOGRADS = 10 };
 
 typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */
