@@ -38,8 +38,10 @@ KERNELS: dict[str, list[tuple[int, ...]]] = {
     "winograd_2x2_5x5": [(5, 5)],
     "winograd_4x4_5x5": [(5, 5)],
     "winograd_4x4_4x4": [(4, 4), (5, 5), (7, 7), (8, 8)],
+    "winograd_3x3_2x2": [(2, 2)],
     "winograd_4_3": [(3,)],
     "winograd_4_4": [(k,) for k in (4, 5, 6, 7, 8, 9, 16)],
+    "winograd_5_2": [(2,)],
 }
 
 Array = np.ndarray[Any, np.dtype[np.floating[Any]]]

@@ -12,9 +12,16 @@ shows what was chosen and why.
 
 from . import costs  # noqa: F401  (they must be set before a plan is made)
 from .devices import DeviceRef, ShardingStrategy
-from .explaining import Alternative, Explanation, explain
-from .functional import conv1d, conv2d
-from .layers import Conv1D, Conv2d
+from .explaining import Alternative, Explanation, TransposedExplanation, explain
+from .functional import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .layers import (
+    Conv1D,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    WeightNormConv1d,
+    WeightNormConvTranspose1d,
+)
 from .levels import show_config
 from .wisdom import forget_wisdom, load_wisdom, save_wisdom
 
@@ -24,12 +31,19 @@ __all__ = [
     "Alternative",
     "Conv1D",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "DeviceRef",
     "Explanation",
     "ShardingStrategy",
+    "TransposedExplanation",
+    "WeightNormConv1d",
+    "WeightNormConvTranspose1d",
     "__version__",
     "conv1d",
     "conv2d",
+    "conv_transpose1d",
+    "conv_transpose2d",
     "explain",
     "forget_wisdom",
     "load_wisdom",

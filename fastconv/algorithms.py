@@ -239,8 +239,9 @@ class Winograd:
                 size, dilation, tile, self._pieces(problem.spec), strict=True
             )
         )
-        _, pieces, *channels = self._shape(problem.spec)
-        return n * math.prod(grid) * self._points**self.dims * pieces * math.prod(channels)
+        _, pieces, depth, filters = self._shape(problem.spec)
+        products: int = self._points**self.dims
+        return n * math.prod(grid) * products * pieces * depth * filters
 
     @property
     def _points(self) -> int:
@@ -265,7 +266,8 @@ class Winograd:
         return (products, rows * columns, spec.in_channels // spec.groups, spec.out_channels)
 
     def _kind(self, level: str, itemsize: int) -> int:
-        return winograd.transforms(level, itemsize).index((self.m, self._points, self.dims))
+        kinds = winograd.transforms(level, itemsize)
+        return kinds.index((self.m, self._points, self.dims))
 
     def pack(
         self,
@@ -335,12 +337,13 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Winograd(2, 5, 2, 1.1),
     Winograd(4, 5, 2, 4.0),
     Winograd(4, 4, 2, 2.2),
+    Winograd(3, 2, 2, 0.87),
     Winograd(4, 2, 2, 1.6),
     Winograd(4, 3, 2, 1.0, stride=2),
     Winograd(3, 3, 2, 0.6, stride=2),
     Winograd(4, 3, 1, 1.3),
     Winograd(4, 4, 1, 1.6),
-    Winograd(4, 2, 1, 1.3),
+    Winograd(5, 2, 1, 1.65),
     Winograd(4, 3, 1, 1.0, stride=2),
     Direct(),
 )

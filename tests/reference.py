@@ -142,3 +142,68 @@ def tolerance(dtype, x, weight, bias=None, *, slope=1.0, upper=math.inf, residua
     terms = math.prod(weight.shape[:-1]) + 4
     relative = sum(gamma(terms, np.finfo(d).eps / 2) for d in (dtype, np.float64))
     return max(1.0, abs(slope)) * relative * magnitude + terms * np.finfo(dtype).smallest_subnormal
+
+
+def conv_transpose2d(
+    x,
+    weight,
+    bias=None,
+    *,
+    stride=(1, 1),
+    padding=((0, 0), (0, 0)),
+    output_padding=(0, 0),
+    dilation=(1, 1),
+    groups=1,
+    residual=None,
+    slope=1.0,
+    upper=math.inf,
+):
+    """The transposed convolution: every input added to the outputs that it reaches, tap by tap.
+
+    x is (n, h, w, c), weight (kh, kw, o / groups, c). The whole output, of which padding leaves
+    some out, has (size - 1) * stride + dilation * (kernel - 1) + output_padding + 1 pixels.
+    """
+    n, h, w, _ = x.shape
+    kh, kw, _, _ = weight.shape
+    x_groups = np.split(x.astype(np.float64), groups, axis=3)
+    weight_groups = np.split(weight.astype(np.float64), groups, axis=3)
+    whole = [
+        (size - 1) * s + extent(k, d) + more
+        for size, s, k, d, more in zip(
+            (h, w), stride, (kh, kw), dilation, output_padding, strict=True
+        )
+    ]
+    y = np.zeros((n, *whole, weight.shape[2] * groups))
+    y_groups = np.split(y, groups, axis=3)  # views
+    for xg, wg, yg in zip(x_groups, weight_groups, y_groups, strict=True):
+        for i in range(kh):
+            for j in range(kw):
+                top, left = i * dilation[0], j * dilation[1]
+                rows = slice(top, top + (h - 1) * stride[0] + 1, stride[0])
+                columns = slice(left, left + (w - 1) * stride[1] + 1, stride[1])
+                with np.errstate(invalid="ignore"):  # BLAS multiplies infinities by its zeros
+                    yg[:, rows, columns] += np.tensordot(xg, wg[i, j], axes=(3, 1))
+    (top, bottom), (left, right) = padding
+    y = y[:, top : whole[0] - bottom, left : whole[1] - right]
+    if bias is not None:
+        y = y + bias
+    if residual is not None:
+        y = y + residual
+    return activate(y, slope, upper)
+
+
+def transposed_tolerance(
+    dtype, x, weight, bias=None, *, slope=1.0, upper=math.inf, residual=None, **rest
+):
+    """As `tolerance`, of sums in which every tap of the filter may be a term."""
+    del upper
+    magnitude = conv_transpose2d(
+        abs(x),
+        abs(weight),
+        None if bias is None else abs(bias),
+        residual=None if residual is None else abs(residual),
+        **rest,
+    )
+    terms = weight.shape[0] * weight.shape[1] * (weight.shape[3] // rest.get("groups", 1)) + 4
+    relative = sum(gamma(terms, np.finfo(d).eps / 2) for d in (dtype, np.float64))
+    return max(1.0, abs(slope)) * relative * magnitude + terms * np.finfo(dtype).smallest_subnormal

@@ -8,18 +8,20 @@ import pytest
 import reference
 
 from benchmarks import networks
-from benchmarks.networks import engines, graph, mobilenetv2, resnet50, vgg16
+from benchmarks.networks import engines, graph, hifigan, mobilenetv2, resnet50, vgg16
 
 DESCRIPTIONS = {
     "vgg16": vgg16.describe,
     "resnet50": resnet50.describe,
     "mobilenetv2": mobilenetv2.describe,
+    "hifigan": hifigan.describe,
 }
 # billions of multiplications; weights and biases, one bias for batch-norm's scale and shift
 PUBLISHED = {
     "vgg16": (15.47, 138_357_544),
     "resnet50": (4.09, 25_557_032 - 26_560),
     "mobilenetv2": (0.30, 3_504_872 - 17_056),
+    "hifigan": (30.71, 13926017),  # the paper: 13.92 million
 }
 REQUIRES = {"onnxruntime": ("onnxruntime", "onnx"), "openvino": ("openvino", "onnx")}
 
@@ -35,8 +37,9 @@ def test_published_sizes(name):
     assert networks.multiplications(name, 1) / 1e9 == pytest.approx(billions, abs=0.006)
     assert networks.multiplications(name, 3) == 3 * networks.multiplications(name, 1)
     assert sum(math.prod(x.weight_shape) + x.shape[-1] for x in net.layers) == parameters
-    assert net.operations[-1].shape == (1000,)
-    assert networks.arrays(name, 2).shape == (2, 224, 224, 3)
+    sound = name == "hifigan"
+    assert net.operations[-1].shape == ((25_600, 1) if sound else (1000,))
+    assert networks.arrays(name, 2).shape == ((2, 100, 80) if sound else (2, 224, 224, 3))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +86,26 @@ def tiny(head):
     return net
 
 
+def tiny_sound():
+    """What a vocoder has, odd sizes."""
+    net = graph.Network("tiny sound", (13, 5))
+    leaky = graph.LeakyReLU(0.2)
+    x = net.conv(net.input, 8, 7, padding=3, activation=leaky)
+    x = net.conv_transpose(x, 6, 5, stride=3, padding=1)
+    y = net.conv(net.activate(x, leaky), 6, 3, padding=2, dilation=2, residual=x)
+    y = net.mean(x, y, net.activate(y, graph.LeakyReLU(0.01)))
+    net.activate(net.conv(y, 1, 3, padding=1), "tanh")
+    return net
+
+
+def activated(activation, y):
+    if isinstance(activation, graph.LeakyReLU):
+        return reference.activate(y, activation.slope, math.inf)
+    if activation == "tanh":
+        return np.tanh(y)
+    return reference.activate(y, *reference.ACTIVATIONS[activation])
+
+
 def evaluate(net, parameters, x):
     """The network in float64, straight from the definitions."""
     values = {net.input: x.astype(np.float64)}
@@ -90,17 +113,31 @@ def evaluate(net, parameters, x):
         x, *residual = (values[value] for value in operation.inputs)
         match operation:
             case graph.Conv():
-                slope, upper = reference.ACTIVATIONS[operation.activation]
-                y = reference.conv2d(
+                convolve = reference.conv1d if x.ndim == 3 else reference.conv2d
+                y = convolve(
                     x,
                     *parameters[operation],
                     stride=operation.stride,
                     padding=tuple((p, p) for p in operation.padding),
+                    dilation=operation.dilation,
                     groups=operation.groups,
                     residual=residual[0] if residual else None,
-                    slope=slope,
-                    upper=upper,
                 )
+                y = activated(operation.activation, y)
+            case graph.ConvTranspose():
+                weight, bias = parameters[operation]
+                (stride,), (pad,) = operation.stride, operation.padding
+                y = reference.conv_transpose2d(
+                    x[:, None],
+                    weight[None],
+                    bias,
+                    stride=(1, stride),
+                    padding=((0, 0), (pad, pad)),
+                )[:, 0]
+            case graph.Activate():
+                y = activated(operation.activation, x)
+            case graph.Mean():
+                y = np.mean([x, *residual], axis=0)
             case graph.Linear():
                 weight, bias = parameters[operation]
                 y = np.tensordot(x, weight.astype(np.float64), x.ndim - 1) + bias
@@ -120,13 +157,13 @@ def evaluate(net, parameters, x):
     return y
 
 
-@pytest.mark.parametrize("head", ["linear", "average"])
+@pytest.mark.parametrize("head", ["linear", "average", "sound"])
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("peer", networks.ENGINES)
 def test_engine(peer, batch, head):
     for module in REQUIRES.get(peer, (peer,)):
         pytest.importorskip(module)
-    net = tiny(head)
+    net = tiny_sound() if head == "sound" else tiny(head)
     x = 4 * np.random.default_rng(0).standard_normal((batch, *net.input.shape), np.float32)
     parameters = net.parameters()
     expected = evaluate(net, parameters, x)
@@ -135,7 +172,7 @@ def test_engine(peer, batch, head):
         for _ in range(3):  # engines may change what they run after the first calls
             runner()
             result = runner.result()
-            assert result.shape == (batch, 10), form
+            assert result.shape == (batch, *net.operations[-1].shape), form
             error = np.abs(result - expected).max() / np.sqrt(np.mean(expected**2))
             assert error < 1e-4, form
 

@@ -25,6 +25,8 @@ LAYERS = [
     (Conv2d(7, 4, 6), (1, 20, 20, 4)),
     (Conv2d((7, 1), 16, 16), (1, 40, 20, 16)),
     (Conv2d(3, 24, 24, padding=1, num_groups=24), (1, 10, 10, 24)),
+    (Conv2d(2, 16, 16, padding=1), (1, 20, 20, 16)),
+    (Conv1D(2, 16, 16, padding="causal"), (1, 300, 16)),
     (Conv1D(3, 16, 16, padding="causal"), (1, 300, 16)),
     (Conv1D(9, 16, 16, permute=True), (16, 300)),
     (Conv2d(3, 16, 32, padding=1, algorithm="direct"), (1, 30, 30, 16)),

@@ -11,20 +11,21 @@ import zlib
 import numpy as np
 
 from ..peers.common import Call
-from . import mobilenetv2, resnet50, vgg16
+from . import hifigan, mobilenetv2, resnet50, vgg16
 from .graph import Array
 
 _DESCRIPTIONS = {
     "vgg16": vgg16.describe,
     "resnet50": resnet50.describe,
     "mobilenetv2": mobilenetv2.describe,
+    "hifigan": hifigan.describe,
 }
 NAMES = tuple(_DESCRIPTIONS)
 ENGINES = ("fastconv", "torch", "onnxruntime", "openvino")
 
 
 def arrays(network: str, batch: int) -> Array:
-    """The images, (batch, *size, channels), normal, from a seed that the name gives."""
+    """What goes in, (batch, *size, channels), normal, from a seed that the name gives."""
     shape = _DESCRIPTIONS[network]().input.shape
     rng = np.random.default_rng(zlib.crc32(f"{network} input".encode()))
     return rng.standard_normal((batch, *shape), np.float32)

@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Shape = tuple[int, ...]
-Activation = Literal["relu", "relu6"] | None
+
+
+@dataclass(frozen=True)
+class LeakyReLU:
+    """x where it is not negative, else slope * x."""
+
+    slope: float
+
+
+Activation = Literal["relu", "relu6", "tanh"] | LeakyReLU | None
 Parameters = dict["Layer", tuple[Array, Array]]
 
 
@@ -64,11 +73,12 @@ class Linear(Layer):
 
 @dataclass(frozen=True, eq=False)
 class Conv(Layer):
-    """A convolution; kernel, stride and padding have one number per axis."""
+    """A convolution; kernel, stride, padding and dilation have one number per axis."""
 
     kernel: Shape
     stride: Shape
     padding: Shape
+    dilation: Shape
     groups: int
     residual: Value | None
 
@@ -79,6 +89,41 @@ class Conv(Layer):
     @property
     def weight_shape(self) -> Shape:
         return (*self.kernel, self.x.shape[-1] // self.groups, self.shape[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class ConvTranspose(Layer):
+    """A transposed convolution; padding is what is left out of the output at each side."""
+
+    kernel: Shape
+    stride: Shape
+    padding: Shape
+
+    @property
+    def weight_shape(self) -> Shape:
+        return (*self.kernel, self.shape[-1], self.x.shape[-1])
+
+    @property
+    def multiplications(self) -> int:
+        return math.prod(self.x.shape[:-1]) * math.prod(self.weight_shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Activate(Operation):
+    """An activation that does not follow a layer."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(Operation):
+    """The mean of several values, element by element."""
+
+    others: tuple[Value, ...]
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return (self.x, *self.others)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,16 +156,35 @@ class Network:
         *,
         stride: int = 1,
         padding: int = 0,
+        dilation: int = 1,
         groups: int = 1,
         activation: Activation = None,
         residual: Value | None = None,
     ) -> Value:
         """activation(convolution of x, + bias, + residual)."""
-        kernels, strides, paddings = _window(x, kernel, stride, padding)
-        shape = (*_output_size(x, kernels, strides, paddings), out_channels)
+        kernels, strides, paddings, dilations = _window(x, kernel, stride, padding, dilation)
+        (reach,) = set(_window(x, dilation * (kernel - 1) + 1))
+        shape = (*_output_size(x, reach, strides, paddings), out_channels)
         return self._record(
-            Conv(shape, x, activation, kernels, strides, paddings, groups, residual)
+            Conv(shape, x, activation, kernels, strides, paddings, dilations, groups, residual)
         )
+
+    def conv_transpose(
+        self, x: Value, out_channels: int, kernel: int, *, stride: int, padding: int
+    ) -> Value:
+        """The transposed convolution of x, + bias."""
+        window = _window(x, kernel, stride, padding)
+        axes = zip(x.shape[:-1], *window, strict=True)
+        size = ((n - 1) * s + k - 2 * p for n, k, s, p in axes)
+        return self._record(ConvTranspose((*size, out_channels), x, None, *window))
+
+    def activate(self, x: Value, activation: Activation) -> Value:
+        """activation(x)."""
+        return self._record(Activate(x.shape, x, activation))
+
+    def mean(self, x: Value, *others: Value) -> Value:
+        """The mean of all."""
+        return self._record(Mean(x.shape, x, others))
 
     def linear(self, x: Value, out_channels: int, *, activation: Activation = None) -> Value:
         """activation(weight times x flattened, + bias)."""
@@ -153,11 +217,14 @@ class Network:
         rng = np.random.default_rng(zlib.crc32(self.name.encode()))
         parameters = {}
         for layer in self.layers:
+            fan_in = math.prod(layer.weight_shape[:-1])
+            if isinstance(layer, ConvTranspose):
+                fan_in = layer.x.shape[-1] * math.prod(layer.kernel) // math.prod(layer.stride)
             variance = 2.0 if layer.activation else 1.0
             if isinstance(layer, Conv) and layer.residual:
                 variance = 0.25
             weight = rng.standard_normal(layer.weight_shape, np.float32)
-            weight *= math.sqrt(variance / math.prod(layer.weight_shape[:-1]))
+            weight *= math.sqrt(variance / fan_in)
             bias = 0.1 * rng.standard_normal(layer.shape[-1:], np.float32)
             parameters[layer] = (weight, bias)
         return parameters

@@ -94,7 +94,7 @@ cdef extern from "table.h":
         fc_tile_function dense[3][14]
         fc_lanewise_function lanewise[2][3][8]
         fc_copy_function copy
-        fc_winograd winograd[13]
+        fc_winograd winograd[14]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil
         void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats) noexcept nogil

@@ -19,7 +19,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
-    first_inside, lap, source_of, start_timer, streaming,
+    first_inside, lap, put, scattered, source_of, start_timer, streaming,
 )
 
 
@@ -177,7 +177,7 @@ cdef class Plan(Base):
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef ptrdiff_t i
         cdef bint copied = not self.pixels_ascend(&arrays.x)
-        cdef bint staged = arrays.out.c != self.filter.table.itemsize
+        cdef bint staged = scattered(&arrays.out, self.filter.table.itemsize)
         cdef Blocking b
         cdef size_t size
         cdef char *memory
@@ -270,9 +270,8 @@ cdef class Plan(Base):
                 first += size
             lap(&timer, PRODUCTS)
             if b.stage_bytes:
-                self.filter.table.copy(
-                    at(&arrays.out, n, row + y, col, channel), arrays.out.w, arrays.out.c,
-                    stage, channels * item, item, cols, channels)
+                put(self.filter.table, &arrays.out, at(&arrays.out, n, row + y, col, 0),
+                    arrays.out.w, stage, channels * item, cols, channel, channels)
                 lap(&timer, COPIES)
 
     cdef void find_inputs(self, const Arrays *arrays, const Blocking *b, ptrdiff_t n,

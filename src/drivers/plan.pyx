@@ -4,8 +4,14 @@ from libc.string cimport memset
 
 
 cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
-    return Array(<char *>view.buf,
-                 view.strides[0], view.strides[1], view.strides[2], view.strides[3])
+    """A 4-D view; or a 5-D one, whose last two axes are runs of channels."""
+    cdef Array a = Array(<char *>view.buf, view.strides[0], view.strides[1], view.strides[2],
+                         view.strides[3], 0, 0)
+    if view.ndim == 5 and view.shape[4] > 1:
+        a.c = view.strides[4]
+        if view.shape[3] > 1 and view.strides[3] != view.shape[4] * a.c:
+            a.run, a.next_run = view.shape[4], view.strides[3]
+    return a
 
 
 cdef class Plan:
@@ -39,7 +45,10 @@ cdef class Plan:
             PyBuffer_Release(&self.col_view)
 
     def run(self, x, out, residual, ptrdiff_t num_threads):
-        """Convolve x into out. All are 4-D NHWC views; a residual's channels lie together."""
+        """Convolve x into out. All are 4-D NHWC views; a residual's channels lie together.
+
+        Those of out may be two axes, so that no single stride need lead through them.
+        """
         self._run(x, out, residual, num_threads, NULL)
 
     def cost(self, ptrdiff_t num_threads):
@@ -65,7 +74,7 @@ cdef class Plan:
             PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
             PyObject_GetBuffer(out, &out_view, PyBUF_STRIDES | PyBUF_WRITABLE)
             arrays.x, arrays.out = array_of(&x_view), array_of(&out_view)
-            arrays.residual = Array(NULL, 0, 0, 0, 0)
+            arrays.residual = Array(NULL, 0, 0, 0, 0, 0, 0)
             arrays.times = times
             if residual is not None:
                 PyObject_GetBuffer(residual, &residual_view, PyBUF_STRIDES)

@@ -59,8 +59,8 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
     {m, n, 1, unique, &fc_points_##p, FC_NAME(input1_##m##_##p), FC_NAME(output1_##m##_##p)},
 #define FC_EACH_WINOGRAD(TWO, ONE)                                                             \
     TWO(2, 4, 4, 4) TWO(4, 6, 6, 6) TWO(2, 6, 6, 6) TWO(4, 7, 7, 7) TWO(6, 8, 8, 8)            \
-    TWO(4, 8, 8, 8) TWO(4, 5, 5, 5) TWO(3, 7, 5, 4_and_3) TWO(4, 9, 6, 5_and_4)                \
-    ONE(4, 6, 6, 6) ONE(4, 7, 7, 7) ONE(4, 5, 5, 5) ONE(4, 9, 6, 5_and_4)
+    TWO(4, 8, 8, 8) TWO(3, 4, 4, 4) TWO(4, 5, 5, 5) TWO(3, 7, 5, 4_and_3) TWO(4, 9, 6, 5_and_4)  \
+    ONE(4, 6, 6, 6) ONE(4, 7, 7, 7) ONE(5, 6, 6, 6) ONE(4, 9, 6, 5_and_4)
 
 FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
 

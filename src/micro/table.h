@@ -121,7 +121,7 @@ typedef struct {
     void (*input)(const fc_winograd_input *);
     void (*output)(const fc_winograd_output *);
 } fc_winograd;
-enum { FC_WINOGRADS = 13 };
+enum { FC_WINOGRADS = 14 };
 
 typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */

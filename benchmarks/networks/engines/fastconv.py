@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +17,16 @@ import fastconv
 
 from ...peers.common import Call
 from ..graph import (
+    Activate,
+    Activation,
     Array,
     Conv,
+    ConvTranspose,
     GlobalAverage,
+    LeakyReLU,
     Linear,
     MaxPool,
+    Mean,
     Network,
     Operation,
     Parameters,
@@ -38,6 +44,14 @@ def build(network: Network, parameters: Parameters, x: Array, threads: int) -> d
             match operation:
                 case Conv():
                     return convolution(operation, *parameters[operation], threads)
+                case ConvTranspose():
+                    return transposed_convolution(operation, *parameters[operation], threads)
+                case Activate(activation="tanh"):
+                    return np.tanh
+                case Activate(activation=LeakyReLU(slope)):
+                    return lambda x: leaky_relu(x, slope)
+                case Mean():
+                    return mean
                 case Linear():
                     return linear(operation, *parameters[operation], threads)
                 case MaxPool(kernel=kernel, stride=stride, padding=padding):
@@ -54,18 +68,59 @@ def build(network: Network, parameters: Parameters, x: Array, threads: int) -> d
 
 def convolution(conv: Conv, weight: Array, bias: Array, threads: int) -> Callable[..., Array]:
     """A layer that computes activation(convolution + bias + residual) in one pass."""
-    layer = fastconv.Conv2d(
-        conv.kernel,
+    one = len(conv.kernel) == 1
+    kernel, stride, padding, dilation = (
+        sizes[0] if one else sizes
+        for sizes in (conv.kernel, conv.stride, conv.padding, conv.dilation)
+    )
+    layer = (fastconv.Conv1D if one else fastconv.Conv2d)(
+        kernel,
         conv.x.shape[-1],
         conv.shape[-1],
-        stride=conv.stride,
-        padding=conv.padding,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
         num_groups=conv.groups,
         has_bias=True,
-        activation=conv.activation,
+        activation=fused(conv.activation),
     )
     layer.load_state_dict({"weight": weight, "bias": bias})
     return lambda x, residual=None: layer(x, residual=residual, num_threads=threads)
+
+
+def fused(activation: Activation) -> Any:
+    """As fastconv's layers take it."""
+    return ("leaky_relu", activation.slope) if isinstance(activation, LeakyReLU) else activation
+
+
+def transposed_convolution(
+    conv: ConvTranspose, weight: Array, bias: Array, threads: int
+) -> Callable[[Array], Array]:
+    """A layer in one or two dimensions."""
+    one = len(conv.kernel) == 1
+    kernel, stride, padding = (
+        sizes[0] if one else sizes for sizes in (conv.kernel, conv.stride, conv.padding)
+    )
+    layer = (fastconv.ConvTranspose1d if one else fastconv.ConvTranspose2d)(
+        kernel, conv.x.shape[-1], conv.shape[-1], stride=stride, padding=padding, has_bias=True
+    )
+    layer.load_state_dict({"weight": weight, "bias": bias})
+    return lambda x: layer(x, num_threads=threads)
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """In a new array, as others may read x."""
+    y = x * np.float32(slope)
+    return np.maximum(x, y, out=y)
+
+
+def mean(*values: Array) -> Array:
+    """The mean, element by element."""
+    total = np.add(*values[:2])
+    for value in values[2:]:
+        total += value
+    total /= len(values)
+    return total
 
 
 def linear_layer(

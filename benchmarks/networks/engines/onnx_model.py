@@ -10,12 +10,16 @@ from onnx import helper
 from ...peers.common import weight_channels_first
 from ...peers.onnx_model import INPUT, OUTPUT, serialised
 from ..graph import (
+    Activate,
+    Activation,
     Array,
     Conv,
+    ConvTranspose,
     GlobalAverage,
-    Layer,
+    LeakyReLU,
     Linear,
     MaxPool,
+    Mean,
     Network,
     Operation,
     Parameters,
@@ -24,7 +28,7 @@ from ..graph import (
 
 
 def onnx_network(network: Network, parameters: Parameters, batch: int) -> bytes:
-    """The model, from images (batch, channels, *size) to (batch, classes)."""
+    """The model, channels-first."""
     nodes: list[Any] = []
     constants: dict[str, Array] = {}
 
@@ -38,26 +42,40 @@ def onnx_network(network: Network, parameters: Parameters, batch: int) -> bytes:
         constants[name] = array
         return name
 
-    def activated(layer: Layer, y: str) -> str:
-        if layer.activation == "relu":
-            return node("Relu", y)
-        if layer.activation == "relu6":
-            bounds = (constant(np.array(bound, np.float32)) for bound in (0, 6))
-            return node("Clip", y, *bounds)
+    def activated(activation: Activation, y: str) -> str:
+        match activation:
+            case "relu":
+                return node("Relu", y)
+            case "relu6":
+                bounds = (constant(np.array(bound, np.float32)) for bound in (0, 6))
+                return node("Clip", y, *bounds)
+            case "tanh":
+                return node("Tanh", y)
+            case LeakyReLU(slope):
+                return node("LeakyRelu", y, alpha=slope)
         return y
 
-    def convert(operation: Operation, x: str, residual: str | None = None) -> str:
+    def convert(operation: Operation, x: str, *others: str) -> str:
         match operation:
             case Conv(groups=groups):
                 weight, bias = parameters[operation]
                 filters = constant(weight_channels_first(weight))
-                y = node("Conv", x, filters, constant(bias), group=groups, **_window(operation))
-                return activated(operation, y if residual is None else node("Add", y, residual))
+                window = {**_window(operation), "dilations": operation.dilation}
+                y = node("Conv", x, filters, constant(bias), group=groups, **window)
+                return activated(operation.activation, node("Add", y, *others) if others else y)
+            case ConvTranspose():
+                weight, bias = parameters[operation]
+                filters = constant(weight_channels_first(weight))
+                return node("ConvTranspose", x, filters, constant(bias), **_window(operation))
+            case Activate(activation=activation):
+                return activated(activation, x)
+            case Mean():
+                return node("Mean", x, *others)
             case Linear():
                 weight, bias = parameters[operation]
                 matrix = constant(weight_channels_first(weight).reshape(len(bias), -1))
                 y = node("Gemm", node("Flatten", x), matrix, constant(bias), transB=1)
-                return activated(operation, y)
+                return activated(operation.activation, y)
             case MaxPool():
                 return node("MaxPool", x, **_window(operation))
             case GlobalAverage():
@@ -68,11 +86,11 @@ def onnx_network(network: Network, parameters: Parameters, batch: int) -> bytes:
     for operation in network.operations:
         names[operation] = convert(operation, *(names[value] for value in operation.inputs))
     nodes[-1].output[0] = OUTPUT
-    images, classes = network.input.shape, network.operations[-1].shape
-    return serialised(nodes, constants, (batch, *images), (batch, *classes))
+    inputs, outputs = network.input.shape, network.operations[-1].shape
+    return serialised(nodes, constants, (batch, *inputs), (batch, *outputs))
 
 
-def _window(operation: Conv | MaxPool) -> dict[str, object]:
+def _window(operation: Conv | ConvTranspose | MaxPool) -> dict[str, object]:
     return {
         "kernel_shape": operation.kernel,
         "strides": operation.stride,
