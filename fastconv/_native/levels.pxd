@@ -13,6 +13,7 @@ cdef extern from "table.h":
         ptrdiff_t x_pixel, x_row, x_tap
         ptrdiff_t rows, taps, run
         const char *filter
+        ptrdiff_t filter_skip
         const char *next
         ptrdiff_t next_step
         const char *bias

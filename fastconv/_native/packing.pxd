@@ -19,7 +19,8 @@ cdef class Filter:
     cdef ptrdiff_t slab_width          # output channels of the widest slab
     cdef ptrdiff_t slabs, twos         # slabs of a set, those of two vectors
     cdef bint halves                   # the last is of one and a half
-    cdef ptrdiff_t parts               # of a wide slab, filter rows, each small enough for L2
+    cdef ptrdiff_t parts               # of a wide slab, filter rows, each small enough for L2,
+    cdef ptrdiff_t row_parts           # or so many parts of each row
 
     cdef ptrdiff_t padded_width(self) noexcept nogil
     cdef double slab_vectors(self) noexcept nogil

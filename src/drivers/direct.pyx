@@ -24,6 +24,7 @@ from fastconv._native.tiles cimport launch, run_pixels
 cdef enum:
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
+    MOST_STRIPS = 9         # of a block
 
 
 # Along one dimension of a block: how a tap of an output is found among the copied inputs.
@@ -72,7 +73,7 @@ cdef struct Strip:
     char *x                       # the first input of the first output
     ptrdiff_t x_row, x_pixel      # from output row to row, pixel to pixel
     ptrdiff_t tap_row, tap        # from filter row to row, tap to tap
-    ptrdiff_t taps, run
+    ptrdiff_t first_tap, last_tap # of a filter row, those that are read; x belongs to tap 0
 
 
 # Where one slab of an item reads its filter and writes its outputs.
@@ -80,7 +81,7 @@ cdef struct Slab:
     fc_tile tile                  # what its tiles have in common
     fc_tile_function *functions   # by pixels - 1
     const char *filter
-    ptrdiff_t filter_row, first_row, last_row
+    ptrdiff_t filter_row, first_row, last_row, first_tap, last_tap
     char *out
     ptrdiff_t out_row
     const char *residual
@@ -198,8 +199,30 @@ cdef class Plan(Base):
         cdef double outputs = <double>z.n * z.oh * z.ow * vectors
         cdef double wide = self.filter.slab_vectors()
         pixels = ceil_div(pixels, ceil_div(pixels, table.pixels))
-        return outputs * (costs().store + self.filter.reduction() * (
+        return outputs * (costs().store + self.share_read(z) * self.filter.reduction() * (
             step_cycles(pixels, wide) / (pixels * wide)))
+
+    cdef double share_read(self, const Sizes *z) noexcept nogil:
+        """The share of multiplications that is left when those with padding are left out."""
+        cdef Strip strips[MOST_STRIPS]
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0)
+        cdef ptrdiff_t rows = 0, taps = 0, y, row, first
+        cdef int i, count
+        if not self.skips_padding or self.top + self.left == 0 or z.oh * z.ow == 0:
+            return 1
+        if self.paired(z):
+            rows = z.oh * self.filter.kh
+        else:
+            for y in range(z.oh):
+                row = y * self.stride_h - self.top
+                first = first_inside(-row, self.dilation_h)
+                rows += max(0, min(self.filter.kh, first_inside(z.h - row, self.dilation_h)) - first)
+        count = self.tap_strips(z, &image, strips)
+        for i in range(count):
+            taps += strips[i].cols * (strips[i].last_tap - strips[i].first_tap)
+        if count == 0:
+            taps = z.ow * self.filter.kw
+        return <double>rows * taps / (z.oh * self.filter.kh * z.ow * self.filter.kw)
 
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
         cdef ptrdiff_t bottom = (
@@ -231,12 +254,18 @@ cdef class Plan(Base):
         cdef ptrdiff_t slabs = self.filter.slabs, cols = z.ow, units, pieces, chunks, u, least
         cdef double total = self.cycles(z), cost, best_cost = -1
         cdef Blocking b, best
+        cdef Strip strips[MOST_STRIPS]
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0)
+        cdef bint bounded = True   # whether a block's input must fit into L2
 
         memset(&best, 0, sizeof(best))
-        while cols > tile and self.input_bytes(min(unit, z.oh), cols) > budget:
+        if not copies and not in_columns and unit == 1:
+            if not self.reads_padding(z) or self.tap_strips(z, &image, strips):
+                bounded = staged   # it is read where it is
+        copies = copies or (bounded and self.reads_padding(z))
+        while bounded and cols > tile and self.input_bytes(min(unit, z.oh), cols) > budget:
             cols = ceil_div(ceil_div(cols, 2), tile) * tile
         units = ceil_div(cols, tile) if in_columns else ceil_div(z.oh, unit)
-        copies = copies or self.reads_padding(z)
         pieces = 0
         while pieces < units:
             # the next number of pieces that makes them smaller
@@ -245,7 +274,7 @@ cdef class Plan(Base):
             b.rows = z.oh if in_columns else min(z.oh, u * unit)
             b.cols = min(z.ow, u * tile) if in_columns else cols
             least = self.input_bytes(b.rows, b.cols)
-            if least > budget and u > 1:
+            if bounded and least > budget and u > 1:
                 continue
             b.row_blocks = ceil_div(z.oh, b.rows)
             b.col_blocks = ceil_div(z.ow, b.cols)
@@ -255,7 +284,7 @@ cdef class Plan(Base):
                 b.chunk = ceil_div(slabs, chunks)
                 b.chunks = chunks * self.filter.sets
                 b.items = z.n * b.row_blocks * b.col_blocks * b.chunks
-                cost = self.time_of(z, &b, threads, slab_bytes, total, copies)
+                cost = self.time_of(z, &b, threads, slab_bytes, budget, total, copies)
                 if best_cost < 0 or cost < best_cost:
                     best, best_cost = b, cost
                     best.cycles = cost
@@ -273,9 +302,11 @@ cdef class Plan(Base):
         return best
 
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
-                        ptrdiff_t slab_bytes, double total, bint copies) noexcept nogil:
+                        ptrdiff_t slab_bytes, double budget, double total,
+                        bint copies) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
-        cdef double read = self.input_bytes(b.rows, b.cols)
+        cdef double read = min(self.input_bytes(b.rows, b.cols), z.h * z.w * (
+            self.filter.depth * self.filter.table.itemsize))
         cdef ptrdiff_t sides = 2 * self.filter.table.pixels
         cdef double chunk_read = streaming(<double>b.chunk * slab_bytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
@@ -286,6 +317,8 @@ cdef class Plan(Base):
         if copies:   # of a block wider than three tiles only its sides
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
         one += read * copied / L1_LINE * costs().copy + streaming(read * (1 - copied))
+        if read > budget:   # leaves L2 before the next part or slab comes
+            one += streaming(read * (b.chunk * self.filter.parts - 1))
         if b.chunk * slab_bytes > l2_bytes() // 2:
             one += chunk_read   # leaves L2 before the next block comes
         else:
@@ -298,7 +331,7 @@ cdef class Plan(Base):
                        int thread) noexcept nogil:
         """Compute one block of output pixels for one chunk of slabs."""
         cdef const Blocking *b = &call.block
-        cdef Strip strips[3]
+        cdef Strip strips[MOST_STRIPS]
         cdef Item it
         cdef Slab slab
         cdef Timer timer = start_timer(call.arrays, thread)
@@ -341,11 +374,20 @@ cdef class Plan(Base):
         slab.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
         slab.tile.bias = self.filter.bias + packed
         slab.tile.last = width - (vectors - 1) * lanes
-        slab.first_row = part * self.filter.kh // parts
-        slab.last_row = (part + 1) * self.filter.kh // parts
-        slab.tile.resume = part > 0
+        slab.first_tap, slab.last_tap = 0, self.filter.kw
+        if parts == 1 or self.filter.row_parts == 1:
+            slab.first_row = part * self.filter.kh // parts
+            slab.last_row = (part + 1) * self.filter.kh // parts
+        else:
+            slab.first_row = part // self.filter.row_parts
+            slab.last_row = slab.first_row + 1
+            part = part % self.filter.row_parts
+            slab.first_tap = part * self.filter.kw // self.filter.row_parts
+            slab.last_tap = (part + 1) * self.filter.kw // self.filter.row_parts
+        slab.tile.resume = slab.first_row > 0 or slab.first_tap > 0
         # fetch the filter that comes next, spread over the tiles, unless L2 holds all of it
-        slab.tile.next = slab.filter + slab.last_row * slab.filter_row
+        slab.tile.next = slab.filter + (slab.last_row - 1) * slab.filter_row + (
+            slab.last_tap * slab.filter_row // self.filter.kw)
         slab.tile.next_step = 0
         if self.filter.slabs * self.filter.kh * slab.filter_row > l2_bytes() // 2:
             slab.tile.next_step = ceil_div(vectors * lanes * item, tiles)
@@ -395,14 +437,30 @@ cdef class Plan(Base):
         cdef ptrdiff_t first = first_inside(self.left, self.stride_w)
         cdef ptrdiff_t last = first_inside(
             z.w + self.left - (self.filter.kw - 1) * self.dilation_w, self.stride_w)
+        cdef int count, i
+        cdef Strip whole
+        if inside:
+            count = self.tap_strips(z, it, strips)
+            for i in range(count):
+                self.place_strip(call, it, &strips[i])
+            if count:
+                return count
         left = ceil_div(max(first - it.col, 0), most) * most
         right = ceil_div(max(it.col + it.cols - last, 0), most) * most
         if not inside or not self.sides_are_smaller(left, right, it.cols):
-            strips[0].col, strips[0].cols = 0, it.cols
-            self.copy_strip(call, it, &strips[0], work, copies)
-            return 1
-        cdef int count = 1
+            whole.col, whole.cols = 0, it.cols
+            self.copy_strip(call, it, &whole, work, copies)
+            count = self.tap_strips(z, it, strips)
+            if count == 0:
+                strips[0] = whole
+            for i in range(count):   # all read the one copy
+                strips[i].x = whole.x + strips[i].col * whole.x_pixel
+                strips[i].x_row, strips[i].x_pixel = whole.x_row, whole.x_pixel
+                strips[i].tap_row, strips[i].tap = whole.tap_row, whole.tap
+            return max(count, 1)
+        count = 1
         strips[0].col, strips[0].cols = left, it.cols - left - right
+        strips[0].first_tap, strips[0].last_tap = 0, self.filter.kw
         self.place_strip(call, it, &strips[0])
         if left:
             strips[count].col, strips[count].cols = 0, left
@@ -413,6 +471,36 @@ cdef class Plan(Base):
             self.copy_strip(call, it, &strips[count], work, copies)
             count += 1
         return count
+
+    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil:
+        """Strips that leave out the taps which lie in the padding; 0 if that takes longer."""
+        cdef ptrdiff_t end = it.col + it.cols, col = it.col, next_col, x, first, last, k
+        cdef double cycles = 0
+        cdef int count = 0
+        if not self.skips_padding or 2 * self.filter.kw - 1 > MOST_STRIPS:
+            return 0
+        while col < end:
+            x = col * self.stride_w - self.left
+            first = min(self.filter.kw, first_inside(-x, self.dilation_w))
+            last = max(first, min(self.filter.kw, first_inside(z.w - x, self.dilation_w)))
+            next_col = end   # where the first tap comes in, or the last goes out
+            if first > 0:
+                k = (first - 1) * self.dilation_w - self.left
+                next_col = min(next_col, ceil_div(-k, self.stride_w))
+            if last > first:
+                k = (last - 1) * self.dilation_w - self.left
+                next_col = min(next_col, ceil_div(z.w - k, self.stride_w))
+            strips[count].col, strips[count].cols = col - it.col, next_col - col
+            strips[count].first_tap, strips[count].last_tap = first, last
+            cycles += (last - first) * self.row_cycles(next_col - col)
+            count += 1
+            col = next_col
+        return count if cycles < self.filter.kw * self.row_cycles(it.cols) else 0
+
+    cdef double row_cycles(self, ptrdiff_t cols) noexcept nogil:
+        """Cycles of a step of all tiles of a row, as long as their number allows."""
+        cdef ptrdiff_t tiles = ceil_div(cols, self.filter.table.pixels)
+        return tiles * step_cycles(<double>cols / tiles, self.filter.slab_vectors())
 
     cdef bint sides_are_smaller(self, ptrdiff_t left, ptrdiff_t right,
                                 ptrdiff_t cols) noexcept nogil:
@@ -434,7 +522,6 @@ cdef class Plan(Base):
                  it.set * self.filter.depth)
         t.x_row, t.x_pixel = self.stride_h * x.h, self.stride_w * x.w
         t.tap_row, t.tap = self.dilation_h * x.h, self.dilation_w * x.w
-        self.join_taps(t)
 
     cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
                           char *work, char *copy) noexcept nogil:
@@ -447,17 +534,10 @@ cdef class Plan(Base):
                         it.set * self.filter.depth)
         row = h.count * pixel
         t.x = copy
+        t.first_tap, t.last_tap = 0, self.filter.kw
         t.x_row, t.x_pixel = v.per_output * row, h.per_output * pixel
         t.tap_row, t.tap = v.per_tap * row, h.per_tap * pixel
-        self.join_taps(t)
         return copy + v.count * row
-
-    cdef void join_taps(self, Strip *t) noexcept nogil:
-        """Make one run of a filter row where its inputs lie together."""
-        t.taps, t.run = self.filter.kw, self.filter.depth
-        if t.tap == t.run * self.filter.table.itemsize:
-            t.run *= t.taps
-            t.taps = 1
 
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
                          ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
@@ -508,8 +588,15 @@ cdef class Plan(Base):
         cdef char *x
         cdef char *out
         cdef const char *residual = NULL
+        cdef ptrdiff_t first = max(strip.first_tap, slab.first_tap)
+        cdef ptrdiff_t tap_bytes = slab.filter_row // self.filter.kw
         tile.x_pixel, tile.x_row, tile.x_tap = strip.x_pixel, strip.tap_row, strip.tap
-        tile.taps, tile.run = strip.taps, strip.run
+        tile.taps = max(0, min(strip.last_tap, slab.last_tap) - first)
+        tile.run = self.filter.depth
+        tile.filter_skip = (self.filter.kw - tile.taps) * tap_bytes
+        if strip.tap == tile.run * self.filter.table.itemsize:   # one run of all taps
+            tile.run *= tile.taps
+            tile.taps = 1
         while y < it.rows:
             step = min(step, it.rows - y)
             low, high = slab.first_row, slab.last_row
@@ -518,8 +605,8 @@ cdef class Plan(Base):
                 low = max(low, first_inside(-row - (step - 1) * self.stride_h, self.dilation_h))
                 high = max(low, min(high, first_inside(z.h - row, self.dilation_h)))
             tile.rows = high - low   # with none, a tile is its bias, or stays as it is
-            tile.filter = slab.filter + low * slab.filter_row
-            x = strip.x + y * strip.x_row + low * strip.tap_row
+            tile.filter = slab.filter + low * slab.filter_row + first * tap_bytes
+            x = strip.x + y * strip.x_row + low * strip.tap_row + first * strip.tap
             out = slab.out + y * slab.out_row + strip.col * tile.out_pixel
             if slab.residual != NULL:
                 residual = (slab.residual + y * slab.residual_row

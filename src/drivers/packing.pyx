@@ -30,7 +30,7 @@ cdef class Filter:
         width = self.out_channels // groups
         self.sets = 1 if self.lanewise and width <= self.table.lanes else groups
         self.set_width = self.out_channels // self.sets
-        self.parts = 1
+        self.parts = self.row_parts = 1
         if self.lanewise:
             self.slab_width = min(
                 width * max(1, self.table.lanes // max(width, self.depth)), self.table.lanes)
@@ -39,8 +39,11 @@ cdef class Filter:
             self.slab_width = self.table.lanes * self.table.vectors
             vectors = ceil_div(self.set_width, self.table.lanes)
         if form == "dense":
-            self.parts = min(self.kh, ceil_div(
-                self.reduction() * self.slab_width * itemsize, l2_bytes() // 4))
+            self.parts = ceil_div(
+                self.reduction() * self.slab_width * itemsize, l2_bytes() // 4)
+            if self.parts > self.kh:
+                self.row_parts = min(self.kw, ceil_div(self.parts, self.kh))
+                self.parts = self.kh * self.row_parts
         if not self.lanewise:
             self.halves = vectors > 1 and self.parts == 1 and (
                 2 * self.set_width <= (2 * vectors - 1) * self.table.lanes)

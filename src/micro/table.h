@@ -25,7 +25,8 @@ typedef struct {
     const char *x[2];
     ptrdiff_t x_pixel, x_row, x_tap; /* from pixel to pixel, filter row to row, tap to tap */
     ptrdiff_t rows, taps, run;       /* the reduction: rows x taps x run contiguous elements */
-    const char *filter;              /* packed [rows][taps][run][vectors][lanes], aligned */
+    const char *filter;              /* packed [rows][taps][run][vectors][lanes], aligned, */
+    ptrdiff_t filter_skip;           /* with so many bytes left out between rows */
     const char *next;                /* what is fetched into L2 meanwhile, */
     ptrdiff_t next_step;             /* so many bytes on at each step of the reduction */
     const char *bias;                /* [vectors][lanes], aligned; half vectors stand twice */

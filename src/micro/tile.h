@@ -124,6 +124,7 @@ FC_UNROLL
                     w += vectors * FC_BYTES;
                 }
             }
+            w += t->filter_skip;
         }
 
         if (halves) {
