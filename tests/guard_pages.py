@@ -32,6 +32,7 @@ def guarded(array, side):
 def shapes():
     """Cases with tails in every direction, for all algorithms and channel-first layers."""
     from cases import Case
+    from transposed_cases import Case as Transposed
 
     everything = {"bias": True, "residual": True}
     dense = [
@@ -86,23 +87,42 @@ def shapes():
         Case((5, 6), 9, 17, (3, 3), padding=2, pad_mode="reflect", **everything),
         Case((5, 6), 9, 9, (3, 3), padding=2, pad_mode="wrap", groups=9, **everything),
     ]
-    return [*dense, *grouped, *long, *reflected]
+    upsampling = [
+        Transposed((length,), c, f, (k,), stride, padding, more, d, groups, **everything)
+        for length, c, f, k, stride, padding, more, d, groups in [
+            (1, 1, 1, 1, 3, 0, 2, 1, 1),
+            (29, 3, 5, 16, 8, 4, 0, 1, 1),
+            (31, 17, 9, 10, 5, (2, 9), 1, 1, 1),
+            (13, 33, 33, 5, 3, 1, 0, 2, 33),
+            (9, 4, 6, 2, 5, 7, 0, 1, 2),
+            (29, 9, 17, 4, 2, 1, 0, 1, 1),
+            (11, 17, 5, 12, 4, 3, 2, 1, 1),
+        ]
+    ]
+    upsampling += [
+        Transposed((5, 7), 17, 9, (4, 4), 2, 1, 0, 1, 1, **everything),
+        Transposed((5, 7), 5, 19, (3, 2), (2, 3), (1, 0, 2, 1), 1, 1, 1, **everything),
+    ]
+    return [*dense, *grouped, *long, *reflected, *upsampling]
 
 
 def calls(dtype):
     """(name, function of a `place`): `place` puts an array somewhere and returns it there."""
     from dataclasses import replace
 
-    from cases import channels_first, judge
+    import cases
+    import transposed_cases
+    from cases import channels_first
 
     for shape in shapes():
         arrays = shape.arrays(dtype)
         wanted_shape = (shape.batch, *shape.out_size, shape.filters)
+        judge = (transposed_cases if isinstance(shape, transposed_cases.Case) else cases).judge
         for algorithm in shape.algorithms():
             case = replace(shape, algorithm=algorithm)
             channel_first_case = replace(case, permute=True)
 
-            def functional(place, case=case, arrays=arrays, wanted_shape=wanted_shape):
+            def functional(place, case=case, arrays=arrays, wanted_shape=wanted_shape, judge=judge):
                 out = place(np.zeros(wanted_shape, dtype))
                 case.run(*map(place, arrays), out=out)
                 judge(case, out, *arrays)

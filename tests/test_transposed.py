@@ -9,7 +9,7 @@ import fastconv
 from fastconv import transposed
 from fastconv.problem import TransposedProblem
 
-FEW = settings(max_examples=settings.default.max_examples // 4)
+FEW = settings(max_examples=settings.default.max_examples // 6)
 
 
 @FEW

@@ -85,6 +85,22 @@ def planner(x: NDArray[np.float32]) -> Floats:
     return y
 
 
+def transposed(x: NDArray[np.float32]) -> Floats:
+    up = fastconv.ConvTranspose2d(4, x.shape[-1], 4, stride=(2, 2), padding=1, output_padding=1)
+    y: Floats = up(x, out=None)
+    up.weight = np.asarray(up.weight, np.float32)
+    told: fastconv.TransposedExplanation = fastconv.explain(up, x.shape)
+    assert told.parts[0].chosen in str(told)
+    assert_type(up.output_padding, tuple[int, int])
+    y = fastconv.conv_transpose2d(x, up.weight, stride=2, padding=(1, 1, 0, 0), groups=1)
+    norm = fastconv.WeightNormConvTranspose1d(4, x.shape[-1], 4, stride=(1, 2), has_bias=True)
+    norm.weight_g = 2 * norm.weight_g
+    norm.load_state_dict({**norm.state_dict(), "other": x}, strict=False)
+    assert_type(norm.conv.length, int)
+    y = fastconv.conv_transpose1d(x[0], norm.weight_v, norm.bias, padding=(0, 0, 1, 1))
+    return fastconv.WeightNormConv1d(3, 4, 2, padding="causal", activation="relu")(y)
+
+
 def refused(x: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
     fastconv.conv2d(x, weight, pad_mode="zeros")  # type: ignore[arg-type]
     fastconv.conv2d(x, weight, stride="2")  # type: ignore[arg-type]
@@ -92,7 +108,7 @@ def refused(x: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
     fastconv.conv1d(x, weight, stride=(1, 1))  # type: ignore[arg-type]
     fastconv.conv2d([1.0], weight)  # type: ignore[arg-type]
     fastconv.conv2d(x, weight, None, 2)  # type: ignore[call-arg]
-    fastconv.explain(weight, x.shape)  # type: ignore[arg-type]
+    fastconv.explain(weight, x.shape)  # type: ignore[call-overload]
     fastconv.explain(Conv2d(3, 4, 8), x.shape).chosen = "direct"  # type: ignore[misc]
     Conv2d(3, 4, 8).stride = (2, 2)  # type: ignore[misc]
     Conv2d(3, 4, 8, rate=2)  # type: ignore[call-arg]
@@ -102,7 +118,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 8, 9, 3), np.float32)
     weight = rng.standard_normal((3, 3, 3, 4), np.float32)
-    results = functions(x, weight), layers(x), planner(x)
+    results = functions(x, weight), layers(x), planner(x), transposed(x)
     config: dict[str, Any] = fastconv.show_config(mode="dicts")
     assert all(bool(np.isfinite(result).all()) for result in results)
     assert config["fastconv"] == fastconv.__version__
