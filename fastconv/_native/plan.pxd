@@ -75,6 +75,11 @@ cdef inline void lap(Timer *timer, int phase) noexcept nogil:
         timer.start = now
 
 
+cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
+    return Array(<char *>view.buf,
+                 view.strides[0], view.strides[1], view.strides[2], view.strides[3])
+
+
 cdef inline char *at(const Array *a, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w,
                      ptrdiff_t c) noexcept nogil:
     return NULL if a.data == NULL else a.data + n * a.n + h * a.h + w * a.w + c * a.c

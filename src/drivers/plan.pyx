@@ -3,11 +3,6 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, P
 from libc.string cimport memset
 
 
-cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
-    return Array(<char *>view.buf,
-                 view.strides[0], view.strides[1], view.strides[2], view.strides[3])
-
-
 cdef class Plan:
     """A packed filter bound to one input shape. Any number of threads may run it at once."""
 
