@@ -38,7 +38,6 @@ cdef extern from "table.h":
         ptrdiff_t dy_image, dy_row, dy_pixel
         char *out
         ptrdiff_t out_input
-        ptrdiff_t last
 
     ctypedef void (*fc_gradient_function)(const fc_gradient *) noexcept nogil
 
@@ -88,7 +87,9 @@ cdef extern from "table.h":
         fc_tile_function depthwise[14]
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]
-        void (*add)(char *dst, const char *src, ptrdiff_t count) noexcept nogil
+        void (*add)(char *dst, const char *src, ptrdiff_t bytes) noexcept nogil
+        void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
+                     ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
         fc_copy_function copy
         fc_winograd winograd[8]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil

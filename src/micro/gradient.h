@@ -9,7 +9,7 @@ static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gra
                                                                     const int vectors,
                                                                     const int depthwise)
 {
-    const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel, last = t->last;
+    const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel;
     const ptrdiff_t x_ahead = FC_AHEAD * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
     ptrdiff_t one = t->x_tap, three = 3 * one, five = 5 * one;
     FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
@@ -33,7 +33,7 @@ FC_UNROLL
                         __builtin_prefetch(dy + dy_ahead + j * FC_BYTES);
                 }
                 __builtin_prefetch(x + x_ahead);
-                if (!depthwise && inputs * sizeof(FC_T) > 32)
+                if (!depthwise && inputs * sizeof(FC_T) > 16) /* they may lie in two lines */
                     __builtin_prefetch(x + x_ahead + inputs * sizeof(FC_T) - 1);
 FC_UNROLL
                 for (int i = 0; i < inputs; i++) {
@@ -57,21 +57,27 @@ FC_UNROLL
 FC_UNROLL
     for (int i = 0; i < inputs; i++, out += t->out_input)
 FC_UNROLL
-        for (int j = 0; j < vectors; j++) {
-            char *p = out + j * FC_BYTES;
-            if (j < vectors - 1 || last == FC_LANES)
-                FC_NAME(store)(p, FC_NAME(load)(p) + acc[i][j]);
-            else
-                FC_NAME(store_part)(p, FC_NAME(load_part)(p, last) + acc[i][j], last);
-        }
+        for (int j = 0; j < vectors; j++)
+            *(FC_VECTOR *)(out + j * FC_BYTES) += acc[i][j];
 }
 
-/* dst[i] += src[i]. */
-static void FC_NAME(add)(char *dst, const char *src, ptrdiff_t count)
+/* dst[i] += src[i] for whole vectors, aligned. */
+static void FC_NAME(add)(char *dst, const char *src, ptrdiff_t bytes)
 {
-    ptrdiff_t i = 0;
-    for (; i + FC_LANES <= count; i += FC_LANES, dst += FC_BYTES, src += FC_BYTES)
-        FC_NAME(store)(dst, FC_NAME(load)(dst) + FC_NAME(load)(src));
-    for (; i < count; i++, dst += sizeof(FC_T), src += sizeof(FC_T))
-        *(FC_T *)dst += *(const FC_T *)src;
+    for (ptrdiff_t i = 0; i < bytes; i += FC_BYTES)
+        *(FC_VECTOR *)(dst + i) += *(const FC_VECTOR *)(src + i);
+}
+
+/* Pixels of channels that lie together, to whole vectors, aligned. */
+static void FC_NAME(pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
+                          ptrdiff_t pixels, ptrdiff_t channels)
+{
+    const ptrdiff_t last = (channels - 1) % FC_LANES + 1;
+    const ptrdiff_t end = (channels - last) * (ptrdiff_t)sizeof(FC_T);
+    for (ptrdiff_t p = 0; p < pixels; p++, src += src_pixel, dst += dst_pixel) {
+        for (ptrdiff_t i = 0; i < end; i += FC_BYTES)
+            *(FC_VECTOR *)(dst + i) = FC_NAME(load)(src + i);
+        *(FC_VECTOR *)(dst + end) =
+            last == FC_LANES ? FC_NAME(load)(src + end) : FC_NAME(load_part)(src + end, last);
+    }
 }

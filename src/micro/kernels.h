@@ -81,7 +81,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
         .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
         .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \
                                {FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_2)}},                         \
-        .add = FC_NAME(add),                                                                   \
+        .add = FC_NAME(add), .pack = FC_NAME(pack),                                            \
         .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_ENTRY_1)},                                \
         .winograd_filter = FC_NAME(filter),                                                    \
         .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \

@@ -48,11 +48,10 @@ typedef struct {
     const char *x;                /* input 0 under the first of them */
     ptrdiff_t x_image, x_row, x_pixel;
     ptrdiff_t x_tap; /* depthwise: from input to input, which dense lie together */
-    const char *dy;
+    const char *dy;  /* whole vectors */
     ptrdiff_t dy_image, dy_row, dy_pixel;
-    char *out;
+    char *out; /* whole vectors, aligned */
     ptrdiff_t out_input;
-    ptrdiff_t last; /* lanes of the last vector that exist in out; all are read from dy */
 } fc_gradient;
 
 typedef void (*fc_gradient_function)(const fc_gradient *);
@@ -125,7 +124,9 @@ typedef struct {
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs */
     fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];
     fc_gradient_function depthwise_gradient[FC_MAX_VECTORS][FC_MAX_TAPS];
-    void (*add)(char *dst, const char *src, ptrdiff_t count);
+    void (*add)(char *dst, const char *src, ptrdiff_t bytes);
+    void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
+                 ptrdiff_t pixels, ptrdiff_t channels);
     fc_copy_function copy;
     double (*peak)(ptrdiff_t steps);
     fc_winograd winograd[FC_WINOGRADS];
