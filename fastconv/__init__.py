@@ -12,9 +12,27 @@ shows what was chosen and why.
 
 from . import costs  # noqa: F401  (they must be set before a plan is made)
 from .devices import DeviceRef, ShardingStrategy
-from .explaining import Alternative, Explanation, explain
-from .functional import conv1d, conv2d
-from .layers import Conv1D, Conv2d
+from .explaining import Alternative, Explanation, TransposedExplanation, explain
+from .functional import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .gradients import (
+    conv1d_input_grad,
+    conv1d_weight_grad,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+    conv_bias_grad,
+    conv_transpose1d_input_grad,
+    conv_transpose1d_weight_grad,
+    conv_transpose2d_input_grad,
+    conv_transpose2d_weight_grad,
+)
+from .layers import (
+    Conv1D,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    WeightNormConv1d,
+    WeightNormConvTranspose1d,
+)
 from .levels import show_config
 from .wisdom import forget_wisdom, load_wisdom, save_wisdom
 
@@ -24,12 +42,28 @@ __all__ = [
     "Alternative",
     "Conv1D",
     "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
     "DeviceRef",
     "Explanation",
     "ShardingStrategy",
+    "TransposedExplanation",
+    "WeightNormConv1d",
+    "WeightNormConvTranspose1d",
     "__version__",
     "conv1d",
+    "conv1d_input_grad",
+    "conv1d_weight_grad",
     "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "conv_bias_grad",
+    "conv_transpose1d",
+    "conv_transpose1d_input_grad",
+    "conv_transpose1d_weight_grad",
+    "conv_transpose2d",
+    "conv_transpose2d_input_grad",
+    "conv_transpose2d_weight_grad",
     "explain",
     "forget_wisdom",
     "load_wisdom",

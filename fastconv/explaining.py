@@ -3,12 +3,22 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Any, overload
 
-from . import planning, threads, wisdom
-from .algorithms import ALGORITHMS, MOST_ERROR, Algorithm, candidates
-from .layers import Conv1D, Conv2d
+from . import planning, threads, transposed, wisdom
+from .algorithms import ALGORITHMS, MOST_ERROR, Algorithm, Call, candidates
+from .layers import (
+    Conv1D,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    WeightNormConv1d,
+    WeightNormConvTranspose1d,
+)
+from .layers.layer import Layer
 from .levels import running
-from .problem import ConvProblem, integer
+from .problem import ConvProblem, TransposedProblem, integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,43 @@ class Explanation:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TransposedExplanation:
+    """The convolutions of stride 1 that a transposed one consists of; `str` makes a table.
+
+    Attributes
+    ----------
+    problem : TransposedProblem
+    algorithm : str
+        What was asked for: "auto", "measure" or a name.
+    parts : tuple of Explanation
+        In the order in which they run. Each has all columns between two strides that read the same
+        inputs: their channels are those of these columns. One that reads none is of no rows.
+    """
+
+    problem: TransposedProblem
+    algorithm: str
+    parts: tuple[Explanation, ...]
+
+    def __str__(self) -> str:
+        problem, spec = self.problem, self.problem.spec
+        rows = [["input", "kernel", "output", "cycles", "runs"]]
+        for part in self.parts:
+            own = part.problem
+            chosen = next(a for a in part.alternatives if a.name == part.chosen)
+            shapes = ("x".join(map(str, s)) for s in (own.input_shape, own.spec.kernel))
+            output = "x".join(map(str, own.output_shape))
+            rows.append([*shapes, output, f"{chosen.cost:,.0f}", part.chosen])
+        kernel, stride = (
+            "x".join(map(str, sizes[-spec.dims :])) for sizes in (spec.kernel, spec.stride)
+        )
+        return (
+            f"transposed convolution of {problem.shape} with a kernel of {kernel}, stride {stride} "
+            f"to {problem.result_shape}, {spec.dtype}, {self.parts[0].level}\n"
+            f"algorithm={self.algorithm!r} runs these convolutions of stride 1:\n\n{_aligned(rows)}"
+        )
+
+
 def _aligned(rows: list[list[str]]) -> str:
     """A table: the first and last columns to the left, the numbers between them to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -112,29 +159,46 @@ def _aligned(rows: list[list[str]]) -> str:
     return "\n".join(lines)
 
 
+@overload
 def explain(
-    layer_or_problem: Conv1D | Conv2d | ConvProblem,
+    layer_or_problem: Conv1D | Conv2d | WeightNormConv1d | ConvProblem,
     input_shape: Sequence[int] | None = None,
     *,
     num_threads: int | None = None,
-) -> Explanation:
+) -> Explanation: ...
+@overload
+def explain(
+    layer_or_problem: (
+        ConvTranspose1d | ConvTranspose2d | WeightNormConvTranspose1d | TransposedProblem
+    ),
+    input_shape: Sequence[int] | None = None,
+    *,
+    num_threads: int | None = None,
+) -> TransposedExplanation: ...
+def explain(
+    layer_or_problem: Any,
+    input_shape: Sequence[int] | None = None,
+    *,
+    num_threads: int | None = None,
+) -> Explanation | TransposedExplanation:
     """Which algorithm a layer runs for inputs of a shape, and what each would cost.
 
     Nothing is packed, run or measured, and the layer stays as it is.
 
     Parameters
     ----------
-    layer_or_problem : Conv2d, Conv1D or ConvProblem
-        A problem is explained as a layer with ``algorithm="auto"`` would run it.
+    layer_or_problem : layer, ConvProblem or TransposedProblem
+        Any layer of this package. A problem is explained as a layer with ``algorithm="auto"`` would
+        run it.
     input_shape : sequence of int
         As the layer takes it; not needed for a problem.
     num_threads : int, optional
-        As in a call of the layer.
+        As in a call; by default as many as a call would use.
 
     Returns
     -------
-    Explanation
-        Print it, or read its attributes.
+    Explanation or TransposedExplanation
+        The latter for a transposed convolution: an Explanation of each of its parts.
 
     Raises
     ------
@@ -149,20 +213,42 @@ def explain(
     'direct'
     """
     threads.check(num_threads)
-    if not isinstance(layer_or_problem, Conv1D | Conv2d | ConvProblem):
+    asked = layer_or_problem
+    if isinstance(asked, WeightNormConv1d | WeightNormConvTranspose1d):
+        asked = asked.conv
+    if not isinstance(asked, Layer | ConvProblem | TransposedProblem):
         raise TypeError(
-            "layer_or_problem must be a Conv2d, Conv1D or ConvProblem; "
-            f"got {type(layer_or_problem).__name__}"
+            "layer_or_problem must be a Conv2d, another layer or a problem; "
+            f"got {type(asked).__name__}"
         )
-    if isinstance(layer_or_problem, ConvProblem):
-        problem = layer_or_problem
-        if input_shape is not None:
-            problem = ConvProblem.build(problem.spec, _shape(input_shape))
-        algorithm, bound = "auto", None
+    call, algorithm = None, "auto"
+    if isinstance(asked, Layer):
+        problem = asked._problem(_shape(input_shape))
+        algorithm, call = asked.algorithm, asked._weights.known(problem.shape)
+    elif input_shape is None:
+        problem = asked
+    elif isinstance(asked, ConvProblem):
+        problem = ConvProblem.build(asked.spec, _shape(input_shape))
     else:
-        layer = layer_or_problem
-        problem = ConvProblem.build(layer._spec, _shape(input_shape))
-        algorithm, bound = layer.algorithm, layer._weights.known(problem.shape)
+        problem = TransposedProblem.build(asked.spec, _shape(input_shape))
+    if isinstance(problem, ConvProblem):
+        bound = call if isinstance(call, Call) else None
+        return _explanation(problem, algorithm, bound, num_threads)
+    assert isinstance(problem, TransposedProblem)
+    known = call.calls if isinstance(call, transposed.TransposedCall) else ()
+    parts = tuple(
+        _explanation(
+            part.problem, algorithm if part.reads else "direct", own and own[1], num_threads
+        )
+        for part, own in zip_longest(transposed.parts(problem), known)
+    )
+    return TransposedExplanation(problem, algorithm, parts)
+
+
+def _explanation(
+    problem: ConvProblem, algorithm: str, bound: Call | None, num_threads: int | None
+) -> Explanation:
+    """`bound` is what a layer's first call chose, if there was one."""
     level = running()
     chosen, why = _choice(problem, algorithm, level)
     if bound is not None and bound.algorithm.name != chosen:  # wisdom has changed since then

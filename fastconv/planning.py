@@ -2,12 +2,25 @@
 
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from . import threads, wisdom
 from .algorithms import Algorithm, Call, candidates
 from .arrays import ArrayLike, FloatArray, destination, take
-from .problem import ConvProblem, ConvSpec
+from .problem import ConvProblem, ConvSpec, Problem
+
+
+class Runnable(Protocol):
+    """A problem, ready to be solved for one array after another."""
+
+    @property
+    def problem(self) -> Problem:
+        """What is solved."""
+
+    def run(
+        self, x: FloatArray, out: FloatArray, residual: FloatArray | None, num_threads: int | None
+    ) -> None:
+        """Solve it for checked arrays in the caller's layout."""
 
 
 def check(spec: ConvSpec, algorithm: str) -> None:
@@ -65,13 +78,13 @@ def prepare(
 
 
 def execute(
-    problem: ConvProblem,
+    problem: Problem,
     x: FloatArray,
     residual: ArrayLike | None,
     out: Any,
     num_threads: int | None,
     constants: Iterable[tuple[str, FloatArray | None]],
-    prepare: Callable[[], Call],
+    prepare: Callable[[], Runnable],
 ) -> FloatArray:
     """Solve `problem` for a checked `x`: check what else was given, and only then `prepare`.
 

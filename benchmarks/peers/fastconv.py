@@ -7,7 +7,7 @@ from itertools import chain
 import fastconv
 
 from ..cases.case import Case, FloatArray
-from . import Runner, Unsupported
+from . import Runner
 from .common import Call
 
 
@@ -29,23 +29,29 @@ def build(
     case: Case, x: FloatArray, weight: FloatArray, bias: FloatArray, form: str, threads: int
 ) -> Runner:
     """A layer."""
-    if case.transposed:
-        raise Unsupported("transposed convolution is not yet a part of fastconv")
     one = case.dims == 1
-    kernel, stride, dilation = (
-        sizes[0] if one else sizes for sizes in (case.kernel, case.stride, case.dilation)
+    kernel, stride, dilation, output_padding = (
+        sizes[0] if one else sizes
+        for sizes in (case.kernel, case.stride, case.dilation, case.output_padding)
     )
-    layer = (fastconv.Conv1D if one else fastconv.Conv2d)(
-        kernel,
-        case.in_channels,
-        case.out_channels,
-        x.dtype,
-        stride,
-        tuple(chain(*case.padding)),
-        dilation,
-        case.groups,
-        has_bias=True,
-    )
+    shared = {
+        "in_channels": case.in_channels,
+        "out_channels": case.out_channels,
+        "dtype": x.dtype,
+        "stride": stride,
+        "padding": tuple(chain(*case.padding)),
+        "dilation": dilation,
+        "num_groups": case.groups,
+        "has_bias": True,
+    }
+    if case.transposed:
+        up = (fastconv.ConvTranspose1d if one else fastconv.ConvTranspose2d)(
+            kernel, output_padding=output_padding, **shared
+        )
+        up.weight = weight
+        up.bias = bias
+        return Call(lambda: up(x, num_threads=threads))
+    layer = (fastconv.Conv1D if one else fastconv.Conv2d)(kernel, **shared)
     layer.filter = weight
     layer.bias = bias
     return Call(lambda: layer(x, num_threads=threads))

@@ -3,7 +3,7 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int64_t
 
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport fc_activation
+from fastconv._native.levels cimport fc_activation, fc_table
 from fastconv._native.packing cimport Filter
 
 cdef enum:
@@ -32,10 +32,12 @@ cdef inline double streaming(double bytes) noexcept nogil:
     return bytes / L1_LINE * costs().stream
 
 
-# An image of any strides, in bytes.
+# An image of any strides, in bytes. An output's channels may come in runs of `run` of them, `c`
+# from one to the next and `next_run` from run to run; 0: in one.
 cdef struct Array:
     char *data
     ptrdiff_t n, h, w, c
+    ptrdiff_t run, next_run
 
 
 # The sizes of a call: the problem's, or those of the problem seen as one long row.
@@ -76,13 +78,38 @@ cdef inline void lap(Timer *timer, int phase) noexcept nogil:
 
 
 cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
-    return Array(<char *>view.buf,
-                 view.strides[0], view.strides[1], view.strides[2], view.strides[3])
+    """A 4-D view; or a 5-D one, whose last two axes are runs of channels."""
+    cdef Array a = Array(<char *>view.buf, view.strides[0], view.strides[1], view.strides[2],
+                         view.strides[3], 0, 0)
+    if view.ndim == 5 and view.shape[4] > 1:
+        a.c = view.strides[4]
+        if view.shape[3] > 1 and view.strides[3] != view.shape[4] * a.c:
+            a.run, a.next_run = view.shape[4], view.strides[3]
+    return a
 
 
 cdef inline char *at(const Array *a, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w,
                      ptrdiff_t c) noexcept nogil:
     return NULL if a.data == NULL else a.data + n * a.n + h * a.h + w * a.w + c * a.c
+
+
+cdef inline bint scattered(const Array *out, ptrdiff_t item) noexcept nogil:
+    """Whether outputs are computed elsewhere first, as their channels do not lie together."""
+    return out.c != item or out.run > 0
+
+
+cdef inline void put(const fc_table *table, const Array *out, char *pixel, ptrdiff_t next_pixel,
+                     const char *src, ptrdiff_t src_pixel, ptrdiff_t pixels, ptrdiff_t channel,
+                     ptrdiff_t channels) noexcept nogil:
+    """Copy channels, from `channel` on, to their places in the output's pixels from `pixel` on."""
+    cdef ptrdiff_t run = out.run if out.run > 0 else channel + channels, count
+    while channels > 0:
+        count = min(channels, run - channel % run)
+        table.copy(pixel + channel // run * out.next_run + channel % run * out.c, next_pixel,
+                   out.c, src, src_pixel, table.itemsize, pixels, count)
+        src += count * table.itemsize
+        channel += count
+        channels -= count
 
 
 cdef inline ptrdiff_t pitch(ptrdiff_t bytes) noexcept nogil:

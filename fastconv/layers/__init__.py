@@ -1,5 +1,14 @@
 """Layers: a convolution with its filter, packed once and called many times."""
 
 from .conv import Conv1D, Conv2d
+from .transposed import ConvTranspose1d, ConvTranspose2d
+from .weight_norm import WeightNormConv1d, WeightNormConvTranspose1d
 
-__all__ = ["Conv1D", "Conv2d"]
+__all__ = [
+    "Conv1D",
+    "Conv2d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "WeightNormConv1d",
+    "WeightNormConvTranspose1d",
+]

@@ -1,96 +1,27 @@
-"""`Conv2d` and `Conv1D`: a filter and bias with what was packed from them, over one shared base."""
+"""`Conv2d` and `Conv1D`."""
 
 import copy
 import dataclasses
-import math
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Literal, Self
+from collections.abc import Iterable
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .. import planning
-from .._native.packing import Filter
-from ..algorithms import Algorithm, Call, candidates
-from ..arrays import ArrayLike, FloatArray, empty, frozen, take
-from ..devices import Device, DeviceRef, ShardingStrategy, cpu
-from ..levels import running
-from ..problem import Activation, ConvProblem, ConvSpec, Padding, PadMode, Pair, Sizes, integer
-
-_MAX_CALLS = 8  # plans kept per layer
+from ..algorithms import candidates
+from ..arrays import ArrayLike, FloatArray, take
+from ..devices import Device, ShardingStrategy
+from ..problem import Activation, ConvProblem, ConvSpec, Padding, PadMode, Pair, Sizes
+from .layer import Layer, flag
+from .weights import Weights
 
 
-class _Weights:
-    """A filter and a bias, read-only, with what was made from them.
-
-    Replaced as a whole, never changed, so nothing packed is ever stale and one thread may call
-    while another assigns. Shared by copies and replicas; pickles and deep copies start afresh.
-    """
-
-    __slots__ = ("_calls", "_packed", "bias", "filter")
-
-    def __init__(self, filter: FloatArray, bias: FloatArray | None) -> None:
-        self.filter = frozen(filter)
-        self.bias = None if bias is None else frozen(bias)
-        self._packed: dict[tuple[str, str], Filter] = {}
-        self._calls: dict[tuple[tuple[int, ...], str], Call] = {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _Weights, (self.filter, self.bias)
-
-    def known(self, shape: tuple[int, ...]) -> Call | None:
-        """The call that `prepare` made for an input of this shape at the running level."""
-        return self._calls.get((shape, running()))
-
-    def prepare(self, problem: ConvProblem, algorithm: str, num_threads: int | None) -> Call:
-        """Choose, pack and bind, as far as that was not done before."""
-        level = running()
-
-        def make(chosen: Algorithm) -> Call:
-            packed = self._packed.get((chosen.name, level))
-            if packed is None:
-                packed = chosen.filter(problem.spec, level)
-                chosen.pack(packed, problem.spec, self.filter, self.bias, None)
-            return chosen.bind(problem, packed)
-
-        call = planning.prepare(
-            problem, algorithm, level, make, reused=True, num_threads=num_threads
-        )
-        packed = self._packed.setdefault((call.algorithm.name, level), call.packed)
-        if packed is not call.packed:  # another thread was first
-            call = make(call.algorithm)
-        # A new dictionary each time: other threads may be reading the old one.
-        kept = list(self._calls.items())[1 - _MAX_CALLS :]
-        self._calls = dict([*kept, ((problem.shape, level), call)])
-        return call
-
-
-def _initial(spec: ConvSpec, has_bias: bool, rng: "np.random.Generator | int | None") -> _Weights:
-    """Uniform within ``+-1 / sqrt(fan_in)``, as `torch.nn.Conv2d` documents its initial weights.
-
-    The annotation is a string because importing `numpy.random` would double fastconv's import time.
-    """
-    if not (rng is None or isinstance(rng, np.random.Generator)):
-        rng = integer(rng, "rng", 0)
-    generator = np.random.default_rng(rng)
-    bound = 1 / math.sqrt(math.prod(spec.kernel) * spec.in_channels // spec.groups)
-
-    def draw(shape: tuple[int, ...]) -> FloatArray:
-        return generator.uniform(-bound, bound, shape).astype(spec.dtype)
-
-    return _Weights(draw(spec.weight_shape), draw((spec.out_channels,)) if has_bias else None)
-
-
-def _flag(value: Any, name: str) -> bool:
-    if not isinstance(value, bool | np.bool):
-        raise TypeError(f"{name} must be a bool; got {name}={value!r}")
-    return bool(value)
-
-
-class _Conv:
+class _Conv(Layer):
     """What `Conv1D` and `Conv2d` share: all but the form in which they show their sizes."""
 
-    _dims: ClassVar[int]
+    _always = "kernel_size in_channels out_channels dtype stride padding dilation num_groups"
+    _unless_default = "has_bias permute name pad_mode pad_value activation algorithm"
+    _spec: ConvSpec
 
     def __init__(
         self,
@@ -113,9 +44,7 @@ class _Conv:
         algorithm: str = "auto",
         rng: "np.random.Generator | int | None" = None,
     ) -> None:
-        if not (name is None or isinstance(name, str)):
-            raise TypeError(f"name must be a str or None; got name={name!r}")
-        self._spec = ConvSpec.build(
+        spec = ConvSpec.build(
             self._dims,
             kernel_size=kernel_size,
             in_channels=in_channels,
@@ -128,135 +57,25 @@ class _Conv:
             pad_mode=pad_mode,
             pad_value=pad_value,
             activation=activation,
-            channels_first=_flag(permute, "permute"),
+            channels_first=flag(permute, "permute"),
             groups_name="num_groups",
         )
-        candidates(self._spec, algorithm)
-        self._algorithm = algorithm
-        self._device = cpu(device)
-        self._name = name
+        candidates(spec, algorithm)
+        self._initialise(spec, algorithm, device, has_bias, name, rng)
         self._sharding_strategy: ShardingStrategy | None = None
-        self._weights = _initial(self._spec, _flag(has_bias, "has_bias"), rng)
 
-    def __call__(
-        self,
-        x: ArrayLike,
-        *,
-        residual: ArrayLike | None = None,
-        out: FloatArray | None = None,
-        num_threads: int | None = None,
-    ) -> FloatArray:
-        """Convolve `x`.
-
-        Parameters
-        ----------
-        x : array-like, shape (n, h, w, c) or (n, l, c), or without n
-            Of the layer's dtype; ``(n, c, h, w)`` or ``(n, c, l)`` with `permute`. An ndarray, or
-            an object with ``__dlpack__`` or ``__array_interface__`` in CPU memory. Any strides are
-            read in place; an unaligned or byte-swapped array is copied first.
-        residual : array-like, shape of the result, optional
-            Added before the activation. Copied first unless its channels are neighbours in memory,
-            so always with `permute` if it is contiguous.
-        out : ndarray, optional
-            Where to put the result: of its shape and dtype, any strides, no memory shared with
-            another argument. Nothing is written if anything is wrong.
-        num_threads : int, optional
-            At most this many threads; by default as many as gain and the process may use. A
-            forked child always uses 1.
-
-        Returns
-        -------
-        ndarray
-            In the layout of `x`, without n if `x` had none; `out` if that is given.
-
-        Raises
-        ------
-        TypeError
-            If an argument has the wrong type or dtype.
-        ValueError
-            If an argument has the wrong shape or value.
-        """
-        weights = self._weights
-        dtype = self._spec.dtype
-        if not (type(x) is np.ndarray and x.dtype == dtype):
-            x = take(x, "x", dtype)
-        call = weights.known(x.shape)
-        if call is not None and residual is None and out is None and num_threads is None:
-            result = empty(call.problem.result_shape, dtype)
-            call.run(x, result, None, None)
-            return result
-        problem = ConvProblem.build(self._spec, x.shape) if call is None else call.problem
-        return planning.execute(
-            problem,
-            x,
-            residual,
-            out,
-            num_threads,
-            (),  # nobody can write into this layer's own arrays
-            lambda: call or weights.prepare(problem, self._algorithm, num_threads),
-        )
+    def _problem(self, shape: tuple[int, ...]) -> ConvProblem:
+        return ConvProblem.build(self._spec, shape)
 
     @property
     def filter(self) -> FloatArray:
         """The filter, read-only. Assign a new one of the same shape and dtype to change it."""
-        return self._weights.filter
+        return self._weights.weight
 
     @filter.setter
     def filter(self, value: ArrayLike) -> None:
         new = take(value, "filter", self.dtype, self._spec.weight_shape)
-        self._weights = _Weights(new, self._weights.bias)
-
-    @property
-    def bias(self) -> FloatArray | None:
-        """The bias, read-only, or None. Assign a new one of the same shape and dtype."""
-        return self._weights.bias
-
-    @bias.setter
-    def bias(self, value: ArrayLike) -> None:
-        if not self.has_bias:
-            raise ValueError("bias must not be set on a layer made with has_bias=False")
-        new = take(value, "bias", self.dtype, (self.out_channels,))
-        self._weights = _Weights(self._weights.filter, new)
-
-    @property
-    def in_channels(self) -> int:
-        """Channels of the input."""
-        return self._spec.in_channels
-
-    @property
-    def out_channels(self) -> int:
-        """Channels of the result."""
-        return self._spec.out_channels
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """float32 or float64: of the filter, the input and the result."""
-        return self._spec.dtype
-
-    @property
-    def num_groups(self) -> int:
-        """Groups of channels, each convolved by itself."""
-        return self._spec.groups
-
-    @property
-    def device(self) -> DeviceRef:
-        """Where the layer runs: a CPU."""
-        return self._device
-
-    @property
-    def has_bias(self) -> bool:
-        """Whether there is a bias."""
-        return self._weights.bias is not None
-
-    @property
-    def permute(self) -> bool:
-        """Whether inputs and results are channel-first and filters ``(out, in, ...)``."""
-        return self._spec.channels_first
-
-    @property
-    def name(self) -> str | None:
-        """What the keys of `state_dict` start with."""
-        return self._name
+        self._weights = Weights(new, self._weights.bias)
 
     @property
     def pad_mode(self) -> PadMode:
@@ -267,58 +86,6 @@ class _Conv:
     def pad_value(self) -> float:
         """What "constant" pads with."""
         return self._spec.pad_value
-
-    @property
-    def activation(self) -> Activation:
-        """What is applied last."""
-        return self._spec.activation
-
-    @property
-    def algorithm(self) -> str:
-        """The algorithm that runs, or "auto" or "measure"."""
-        return self._algorithm
-
-    def state_dict(self) -> dict[str, FloatArray]:
-        """The filter as ``weight`` and the bias, if any, as ``bias``; with ``name.`` in front.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Read-only arrays.
-        """
-        prefix = f"{self._name}." if self._name else ""
-        arrays = {"weight": self.filter, "bias": self.bias}
-        return {prefix + key: array for key, array in arrays.items() if array is not None}
-
-    def load_state_dict(self, d: Mapping[str, ArrayLike], strict: bool = True) -> None:
-        """Take the filter and the bias from a dictionary such as `state_dict` gives.
-
-        Parameters
-        ----------
-        d : mapping of str to array-like
-        strict : bool
-            Whether the keys must be exactly this layer's; otherwise others are ignored, and what
-            is missing stays.
-
-        Raises
-        ------
-        TypeError
-            If `d` is no mapping, or an array has the wrong dtype.
-        ValueError
-            If an array has the wrong shape, or keys are missing or unexpected. Nothing is then
-            assigned.
-        """
-        if not isinstance(d, Mapping):
-            raise TypeError(f"d must be a mapping; got {type(d).__name__}")
-        own = self.state_dict()
-        missing, unexpected = own.keys() - d.keys(), d.keys() - own.keys()
-        if strict and (missing or unexpected):
-            raise ValueError(
-                f"d must have the keys {list(own)}; "
-                f"missing {sorted(missing)}, unexpected {sorted(unexpected, key=str)}"
-            )
-        new = [take(d.get(k, old), k, self.dtype, old.shape) for k, old in own.items()]
-        self._weights = _Weights(new[0], new[1] if self.has_bias else None)
 
     @property
     def sharding_strategy(self) -> ShardingStrategy | None:
@@ -385,19 +152,8 @@ class _Conv:
             for shard, kept in zip(shards, split, strict=True):
                 bias = None if self.bias is None else self.bias[kept]
                 shard._spec = dataclasses.replace(self._spec, out_channels=len(kept))
-                shard._weights = _Weights(self.filter.take(kept, axis), bias)
+                shard._weights = Weights(self.filter.take(kept, axis), bias)
         return shards
-
-    def __repr__(self) -> str:
-        always = "kernel_size in_channels out_channels dtype stride padding dilation num_groups"
-        unless_default = "has_bias permute name pad_mode pad_value activation algorithm"
-        shown = {name: repr(getattr(self, name)) for name in always.split()}
-        shown["dtype"] = self.dtype.name
-        for name in unless_default.split():
-            value = getattr(self, name)
-            if value not in (None, False, 0.0, "constant", "auto"):
-                shown[name] = repr(value)
-        return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in shown.items())})"
 
 
 class Conv2d(_Conv):

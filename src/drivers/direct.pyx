@@ -16,7 +16,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Sizes, Timer, at, lap, pitch, source_of, start_timer, step_cycles, streaming,
+    Sizes, Timer, at, lap, pitch, put, scattered, source_of, start_timer, step_cycles, streaming,
 )
 from fastconv._native.tiles cimport launch, run_pixels
 
@@ -105,7 +105,7 @@ cdef class Plan(Base):
     cdef Blocking usual_cut(self, ptrdiff_t num_threads) noexcept nogil:
         cdef Sizes z = self.size
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef Array x = Array(NULL, 0, 0, self.channels * item, item)
+        cdef Array x = Array(NULL, 0, 0, self.channels * item, item, 0, 0)
         if self.pointwise:
             z = Sizes(1, 1, z.n * z.h * z.w, 1, z.n * z.h * z.w)
         return self.cut(&z, num_threads, not self.readable_in_place(&x), False)
@@ -117,7 +117,7 @@ cdef class Plan(Base):
         cdef char *memory
         cdef ptrdiff_t item = self.filter.table.itemsize, i
         cdef bint in_place = self.readable_in_place(&arrays.x)
-        cdef bint staged = arrays.out.c != item
+        cdef bint staged = scattered(&arrays.out, item)
         call.arrays = arrays
         call.x, call.out, call.residual = arrays.x, arrays.out, arrays.residual
         call.size = self.size
@@ -367,10 +367,9 @@ cdef class Plan(Base):
         """Copy a slab's finished outputs to an array whose channels do not lie together."""
         cdef ptrdiff_t channel = it.set * self.filter.set_width + self.filter.start(j), y
         for y in range(it.rows):
-            self.filter.table.copy(
-                at(&call.out, it.n, it.row + y, it.col, channel), call.out.w, call.out.c,
-                slab.out + y * slab.out_row, slab.tile.out_pixel, self.filter.table.itemsize,
-                it.cols, self.filter.width(j))
+            put(self.filter.table, &call.out, at(&call.out, it.n, it.row + y, it.col, 0),
+                call.out.w, slab.out + y * slab.out_row, slab.tile.out_pixel, it.cols, channel,
+                self.filter.width(j))
 
     cdef bint paired(self, const Sizes *z) noexcept nogil:
         """Whether tiles take half their pixels from a row and half from the next.

@@ -26,7 +26,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     INPUTS, L1_LINE, OUTPUTS, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Timer, at, lap, source_of, start_timer, step_cycles, streaming,
+    Timer, at, lap, put, scattered, source_of, start_timer, step_cycles, streaming,
 )
 from fastconv._native.tiles cimport run_pixels
 
@@ -191,7 +191,7 @@ cdef class Plan(Base):
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef ptrdiff_t item = self.filter.table.itemsize, items, i
-        cdef bint gathered = arrays.x.c != item, staged = arrays.out.c != item
+        cdef bint gathered = arrays.x.c != item, staged = scattered(&arrays.out, item)
         cdef Blocking b
         cdef size_t size
         cdef char *memory
@@ -365,7 +365,7 @@ cdef class Plan(Base):
                 if t.rows <= 0 or t.cols <= 0:   # only pieces of other tiles read it
                     continue
                 t.residual = at(&arrays.residual, tiles.n, y, x, channel)
-                if out.c == item:
+                if not scattered(out, item):
                     t.out = at(out, tiles.n, y, x, channel)
                     t.out_row, t.out_pixel = self.dilation_h * out.h, self.dilation_w * out.w
                     self.kind.output(&t)
@@ -374,10 +374,9 @@ cdef class Plan(Base):
                 t.out_row, t.out_pixel = self.m_w * width * item, width * item
                 self.kind.output(&t)
                 for k in range(t.rows):
-                    self.filter.table.copy(
-                        at(out, tiles.n, y + self.dilation_h * k, x, channel),
-                        self.dilation_w * out.w, out.c, stage + k * t.out_row, t.out_pixel, item,
-                        t.cols, width)
+                    put(self.filter.table, out, at(out, tiles.n, y + self.dilation_h * k, x, 0),
+                        self.dilation_w * out.w, stage + k * t.out_row, t.out_pixel, t.cols,
+                        channel, width)
 
 
 def transform_filter(weight, out, int kind, taps, str level, int num_threads):

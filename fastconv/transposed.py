@@ -1,0 +1,286 @@
+"""Transposed convolution as convolutions of stride 1, each of which makes some of the outputs.
+
+Along an axis, tap ``j`` adds input ``i`` to output ``p = i * stride + j * dilation - before``. So
+the outputs of a phase, ``p = q * stride + r``, have the taps with ``j * dilation = r + before (mod
+stride)``, which are ``stride / gcd`` apart, and find their inputs ``dilation / gcd`` apart, in the
+opposite order: a convolution of stride 1 with a part of the filter (Shi et al., "Is the
+deconvolution layer the same as a convolutional layer?", arXiv:1609.07009). Neighbouring phases that
+read the same inputs become one convolution with as many times the output channels, which in
+channels-last arrays lie together. A phase that no tap reaches is a convolution of padding: bias,
+residual and activation alone.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import groupby, product
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from . import planning
+from .algorithms import Call
+from .arrays import FloatArray, usable
+from .problem import ConvProblem, ConvSpec, Pair, TransposedProblem, TransposedSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Neighbouring phases along one axis, of as many outputs each, which read the same inputs.
+
+    Attributes
+    ----------
+    first : int
+        The first output of the first phase.
+    more : int
+        The outputs of each, beyond the number of inputs.
+    taps : tuple of range
+        Those of each phase, in the order of their inputs; empty if no input reaches it.
+    dilation : int
+        Inputs between those of neighbouring taps.
+    before, after : int
+        Padding of the input; where negative, inputs that are not read.
+    """
+
+    first: int
+    more: int
+    taps: tuple[range, ...]
+    dilation: int
+    before: int
+    after: int
+
+    def read(self, size: int) -> slice:
+        """Which of `size` inputs are read."""
+        if not self.taps[0]:
+            return slice(0, 0)
+        return slice(max(-self.before, 0), max(size + min(self.after, 0), 0))
+
+    @property
+    def padding(self) -> Pair:
+        """What is padded before and after those."""
+        return max(self.before, 0), max(self.after, 0)
+
+
+def _taps(residue: int, kernel: int, stride: int, dilation: int) -> range:
+    """The taps that lead to outputs ``residue (mod stride)``, the last first."""
+    common = math.gcd(stride, dilation)
+    if residue % common:
+        return range(0)
+    step = stride // common
+    first = residue // common * pow(dilation // common, -1, step) % step
+    return range(first, kernel, step)[::-1]
+
+
+def _phase(first: int, extra: int, before: int, kernel: int, stride: int, dilation: int) -> Phases:
+    """The outputs `first`, `first + stride`, ... of ``size * stride + extra``."""
+    more = -((first - extra) // stride)
+    inputs, residue = divmod(first + before, stride)
+    taps = _taps(residue, kernel, stride, dilation)
+    if not taps:
+        return Phases(first, more, (taps,), 1, 0, 0)
+    step = dilation // math.gcd(stride, dilation)
+    # the first output reads by its last tap the input that is `pad` before the first
+    pad = (taps[0] * dilation - residue) // stride - inputs
+    return Phases(first, more, (taps,), step, pad, more + (len(taps) - 1) * step - pad)
+
+
+def _phases(
+    extra: int, firsts: int, before: int, kernel: int, stride: int, dilation: int, *, joined: bool
+) -> list[Phases]:
+    """The first phases of an axis, which are all if there are as many as outputs or `stride`.
+
+    Those that read the same inputs are in one if they may be `joined`.
+    """
+    phases = [_phase(first, extra, before, kernel, stride, dilation) for first in range(firsts)]
+    if not joined:
+        return phases
+    groups = groupby(phases, lambda p: (p.more, len(p.taps[0]), p.dilation, p.before, p.after))
+    return [
+        replace(first, taps=tuple(p.taps[0] for p in (first, *rest)))
+        for first, *rest in (list(group) for _, group in groups)
+    ]
+
+
+@lru_cache(128)
+def _pieces(
+    spec: TransposedSpec, before: Pair, extra: Pair, firsts: Pair
+) -> list[tuple[Phases, Phases, ConvSpec]]:
+    """The phases of rows and columns that make a part, and its convolution where it reads inputs.
+
+    They do not depend on the size of the input but through ``extra = output - size * stride``,
+    which is the same for all, and through the number of phases that there are, `firsts`.
+    """
+    axes = zip(extra, firsts, before, spec.kernel, spec.stride, spec.dilation, strict=True)
+    rows, columns = (
+        _phases(*axis, joined=joined)
+        for axis, joined in zip(axes, (False, spec.groups == 1), strict=True)
+    )
+    return [
+        (
+            row,
+            column,
+            _convolution(
+                spec,
+                (len(row.taps[0]), len(column.taps[0])),
+                (row.dilation, column.dilation),
+                (*row.padding, *column.padding),
+                len(column.taps),
+            ),
+        )
+        for row, column in product(rows, columns)
+    ]
+
+
+def _convolution(
+    spec: TransposedSpec,
+    kernel: Pair,
+    dilation: Pair = (1, 1),
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    phases: int = 1,
+) -> ConvSpec:
+    """A part of `spec`."""
+    return ConvSpec(
+        dims=2,
+        kernel=kernel,
+        in_channels=spec.in_channels,
+        out_channels=phases * spec.out_channels,
+        dtype=spec.dtype,
+        stride=(1, 1),
+        dilation=dilation,
+        groups=spec.groups,
+        activation=spec.activation,
+        channels_first=False,
+        padding=padding,
+        pad_mode="constant",
+        pad_value=0.0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A convolution of stride 1 that makes some outputs of a transposed one.
+
+    Its output channels are those of its column phases: for channels-last arrays all channels of one
+    phase, then of the next; for channel-first ones all phases of one channel, then of the next. So
+    what lies together in the caller's array lies together here.
+    """
+
+    whole: TransposedProblem
+    problem: ConvProblem
+    rows: Phases
+    columns: Phases
+
+    @property
+    def reads(self) -> bool:
+        """Whether any input reaches it; otherwise its own is of no rows, and all of it padding."""
+        return self.problem.input_shape[1] > 0
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What its filter follows from, beside that of the whole."""
+        return (self.rows.taps, self.columns.taps) if self.reads else (len(self.columns.taps),)
+
+    def filter(self, weight: FloatArray) -> FloatArray:
+        """Its own, ``(kh, kw, in / groups, out)``, from the whole one in the caller's layout."""
+        spec = self.whole.spec
+        if not self.reads:
+            return np.zeros(self.problem.spec.weight_shape, spec.dtype)
+        weight = spec.weight_view(weight)
+        taps = weight[np.array(self.rows.taps[0])][:, np.array(self.columns.taps).T]
+        kh, kw, phases, out, _ = taps.shape
+        inner = spec.in_channels // spec.groups
+        taps = taps.reshape(kh, kw, phases, out, spec.groups, inner)
+        order = (0, 1, 5, 4, 3, 2) if spec.channels_first else (0, 1, 5, 2, 4, 3)
+        own: FloatArray = taps.transpose(order).reshape(kh, kw, inner, -1)
+        return own
+
+    def bias(self, bias: FloatArray | None) -> FloatArray | None:
+        """Its own, from that of the whole."""
+        phases = len(self.columns.taps)
+        if bias is None or phases == 1:
+            return bias
+        return np.repeat(bias, phases) if self.whole.spec.channels_first else np.tile(bias, phases)
+
+    def inputs(self, x: FloatArray) -> FloatArray:
+        """What it reads of an NHWC view of the input."""
+        if not self.reads:
+            return np.zeros(self.problem.shape, x.dtype)
+        _, h, w, _ = self.whole.input_shape
+        return x[:, self.rows.read(h), self.columns.read(w)]
+
+    def outputs(self, array: FloatArray) -> FloatArray:
+        """Its places in an NHWC view of the result; several phases make one more axis."""
+        sh, sw = self.whole.spec.stride
+        phases = len(self.columns.taps)
+        places = array[:, self.rows.first :: sh, self.columns.first :: sw]
+        if phases == 1:
+            return places
+        *shape, channels = places.shape
+        *strides, channel = places.strides
+        runs = as_strided(places, (*shape, phases, channels), (*strides, array.strides[2], channel))
+        return runs.swapaxes(3, 4) if self.whole.spec.channels_first else runs
+
+
+def parts(problem: TransposedProblem) -> list[Part]:
+    """The convolutions that make all outputs of a transposed one, each once."""
+    spec = problem.spec
+    n, h, w, c = problem.input_shape
+    _, oh, ow, _ = problem.output_shape
+    sh, sw = spec.stride
+    before = (problem.padding[0], problem.padding[2])
+    extra, firsts = (oh - h * sh, ow - w * sw), (min(sh, oh), min(sw, ow))
+    made = []
+    for rows, columns, own in _pieces(spec, before, extra, firsts):
+        read = [phases.read(size) for phases, size in ((rows, h), (columns, w))]
+        height, width = (max(r.stop - r.start, 0) for r in read)
+        shape = (n, height, width, c)
+        if not (height and width):
+            gap = replace(spec, in_channels=1, groups=1)
+            phases = len(columns.taps)
+            own = _convolution(gap, (1, 1), padding=(h + rows.more, 0, 0, 0), phases=phases)
+            shape = (n, 0, w + columns.more, 1)
+        made.append(Part(problem, ConvProblem.build(own, shape), rows, columns))
+    return made
+
+
+def check(spec: TransposedSpec, algorithm: str) -> None:
+    """Refuse an `algorithm` that there is not, or that does not support a part of `spec`."""
+    rows, columns = (
+        {len(_taps(j * d % s, k, s, d)) for j in range(min(k, s))}
+        for k, s, d in zip(spec.kernel, spec.stride, spec.dilation, strict=True)
+    )
+    for kernel in sorted(product(rows, columns)):
+        planning.check(_convolution(spec, kernel), algorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class TransposedCall:
+    """A problem and the calls that solve its parts, to be run again and again, from any thread."""
+
+    problem: TransposedProblem
+    calls: tuple[tuple[Part, Call], ...]
+
+    def run(
+        self, x: FloatArray, out: FloatArray, residual: FloatArray | None, num_threads: int | None
+    ) -> None:
+        """Convolve checked arrays in the caller's layout."""
+        x, out = self.problem.view(usable(x)), self.problem.view(out)
+        added = None
+        if residual is not None:
+            residual = self.problem.view(usable(residual))
+        for part, call in self.calls:
+            if residual is not None:  # copied unless one stride leads through all its channels
+                places = part.outputs(residual)
+                added = places.reshape(*places.shape[:3], -1)
+            call.run(part.inputs(x), part.outputs(out), added, num_threads)
+
+
+def prepare(
+    problem: TransposedProblem, algorithm: str, make: Callable[[Part, str], Call]
+) -> TransposedCall:
+    """A call that solves `problem`, each of whose parts `make` has packed and bound by a name."""
+    return TransposedCall(
+        problem,
+        tuple((p, make(p, algorithm if p.reads else "direct")) for p in parts(problem)),
+    )
