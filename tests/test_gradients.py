@@ -288,8 +288,8 @@ def test_against_torch(case):
     torch = pytest.importorskip("torch")
     x, weight, dy = draw(replace(case, data="normal"), np.float64)
     (top, bottom), (left, right) = case.sides
-    tx = torch.from_numpy(x).permute(0, 3, 1, 2).clone().requires_grad_()
-    tw = torch.from_numpy(weight).permute(3, 2, 0, 1).clone().requires_grad_()
+    tx = torch.from_numpy(x).permute(0, 3, 1, 2).contiguous().requires_grad_()
+    tw = torch.from_numpy(weight).permute(3, 2, 0, 1).contiguous().requires_grad_()
     ty = torch.nn.functional.conv2d(
         torch.nn.functional.pad(tx, (left, right, top, bottom)),
         tw,
