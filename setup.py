@@ -27,7 +27,9 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 LEVELS = {"baseline": [], **({"x86_64_v3": V3, "x86_64_v4": V4} if IS_X86 else {})}
 
 
-MODULES = ("levels", "costs", "packing", "plan", "direct", "lanewise", "winograd", "machine")
+MODULES = (
+    "levels", "costs", "packing", "plan", "direct", "lanewise", "winograd", "gradient", "machine"
+)
 
 
 class BuildExt(build_ext):

@@ -14,6 +14,17 @@ from . import costs  # noqa: F401  (they must be set before a plan is made)
 from .devices import DeviceRef, ShardingStrategy
 from .explaining import Alternative, Explanation, TransposedExplanation, explain
 from .functional import conv1d, conv2d, conv_transpose1d, conv_transpose2d
+from .gradients import (
+    conv1d_input_grad,
+    conv1d_weight_grad,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+    conv_bias_grad,
+    conv_transpose1d_input_grad,
+    conv_transpose1d_weight_grad,
+    conv_transpose2d_input_grad,
+    conv_transpose2d_weight_grad,
+)
 from .layers import (
     Conv1D,
     Conv2d,
@@ -41,9 +52,18 @@ __all__ = [
     "WeightNormConvTranspose1d",
     "__version__",
     "conv1d",
+    "conv1d_input_grad",
+    "conv1d_weight_grad",
     "conv2d",
+    "conv2d_input_grad",
+    "conv2d_weight_grad",
+    "conv_bias_grad",
     "conv_transpose1d",
+    "conv_transpose1d_input_grad",
+    "conv_transpose1d_weight_grad",
     "conv_transpose2d",
+    "conv_transpose2d_input_grad",
+    "conv_transpose2d_weight_grad",
     "explain",
     "forget_wisdom",
     "load_wisdom",

@@ -36,7 +36,7 @@ def _conv(
     num_threads: int | None,
     **parameters: Any,
 ) -> FloatArray:
-    w = _filter(dims, weight, "in_channels / groups, out_channels")
+    w = take_filter(dims, weight, "in_channels / groups, out_channels")
     image = take(x, "x", np.dtype(w.dtype.type))
     spec = ConvSpec.build(
         dims,
@@ -53,13 +53,13 @@ def _conv(
 
     def prepare() -> Call:
         packed_bias = None if b is None else np.ascontiguousarray(usable(b))
-        return _bind(problem, usable(w), packed_bias, algorithm, num_threads)
+        return bind(problem, usable(w), packed_bias, algorithm, num_threads)
 
     constants = (("weight", w), ("bias", b))
     return planning.execute(problem, image, residual, out, num_threads, constants, prepare)
 
 
-def _filter(dims: int, weight: ArrayLike, channels: str) -> FloatArray:
+def take_filter(dims: int, weight: ArrayLike, channels: str) -> FloatArray:
     """A filter as an array of so many axes; `channels` says what its last two are."""
     w = take(weight, "weight")
     if w.ndim != dims + 2:
@@ -70,7 +70,7 @@ def _filter(dims: int, weight: ArrayLike, channels: str) -> FloatArray:
     return w
 
 
-def _bind(
+def bind(
     problem: ConvProblem,
     weight: FloatArray,
     bias: FloatArray | None,
@@ -88,6 +88,21 @@ def _bind(
     return planning.prepare(problem, algorithm, level, make, reused=False, num_threads=num_threads)
 
 
+def bind_transposed(
+    problem: TransposedProblem,
+    weight: FloatArray,
+    bias: FloatArray | None,
+    algorithm: str,
+    num_threads: int | None,
+) -> transposed.TransposedCall:
+    """A call that solves `problem` with filters that are packed for it alone."""
+
+    def make(part: transposed.Part, name: str) -> Call:
+        return bind(part.problem, part.filter(weight), part.bias(bias), name, num_threads)
+
+    return transposed.prepare(problem, algorithm, make)
+
+
 def _conv_transpose(
     dims: int,
     x: ArrayLike,
@@ -99,7 +114,7 @@ def _conv_transpose(
     num_threads: int | None,
     **parameters: Any,
 ) -> FloatArray:
-    w = _filter(dims, weight, "out_channels / groups, in_channels")
+    w = take_filter(dims, weight, "out_channels / groups, in_channels")
     image = take(x, "x", np.dtype(w.dtype.type))
     groups = integer(parameters["groups"], "groups", 1)
     spec = TransposedSpec.build(
@@ -116,13 +131,8 @@ def _conv_transpose(
     transposed.check(spec, algorithm)
 
     def prepare() -> transposed.TransposedCall:
-        filter, packed_bias = usable(w), None if b is None else np.ascontiguousarray(usable(b))
-
-        def make(part: transposed.Part, name: str) -> Call:
-            own = part.filter(filter), part.bias(packed_bias)
-            return _bind(part.problem, *own, name, num_threads)
-
-        return transposed.prepare(problem, algorithm, make)
+        packed_bias = None if b is None else np.ascontiguousarray(usable(b))
+        return bind_transposed(problem, usable(w), packed_bias, algorithm, num_threads)
 
     constants = (("weight", w), ("bias", b))
     return planning.execute(problem, image, residual, out, num_threads, constants, prepare)

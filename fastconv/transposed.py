@@ -72,6 +72,11 @@ def _taps(residue: int, kernel: int, stride: int, dilation: int) -> range:
     return range(first, kernel, step)[::-1]
 
 
+def _slice(taps: range) -> slice:
+    """Those taps, of which the last comes first."""
+    return slice(taps[0], taps[-1] - 1 if taps[-1] else None, taps.step)
+
+
 def _phase(first: int, extra: int, before: int, kernel: int, stride: int, dilation: int) -> Phases:
     """The outputs `first`, `first + stride`, ... of ``size * stride + extra``."""
     more = -((first - extra) // stride)
@@ -187,7 +192,11 @@ class Part:
         if not self.reads:
             return np.zeros(self.problem.spec.weight_shape, spec.dtype)
         weight = spec.weight_view(weight)
-        taps = weight[np.array(self.rows.taps[0])][:, np.array(self.columns.taps).T]
+        weight = weight[_slice(self.rows.taps[0])]
+        if len(self.columns.taps) == 1:  # a view: copying a large filter takes its time
+            taps = weight[:, _slice(self.columns.taps[0]), None]
+        else:
+            taps = weight[:, np.array(self.columns.taps).T]
         kh, kw, phases, out, _ = taps.shape
         inner = spec.in_channels // spec.groups
         taps = taps.reshape(kh, kw, phases, out, spec.groups, inner)

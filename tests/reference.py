@@ -207,3 +207,48 @@ def transposed_tolerance(
     terms = weight.shape[0] * weight.shape[1] * (weight.shape[3] // rest.get("groups", 1)) + 4
     relative = sum(gamma(terms, np.finfo(d).eps / 2) for d in (dtype, np.float64))
     return max(1.0, abs(slope)) * relative * magnitude + terms * np.finfo(dtype).smallest_subnormal
+
+
+def conv2d_weight_grad(
+    x, dy, kernel_shape, *, stride, padding, dilation, groups, pad_mode="constant", pad_value=0.0
+):
+    """The gradient of conv2d's filter: for each tap and pair of channels a sum over all pixels."""
+    padded = pad(x.astype(np.float64), padding, pad_mode, np.float64(x.dtype.type(pad_value)))
+    kh, kw = kernel_shape[:2]
+    oh, ow = dy.shape[1:3]
+    dw = np.zeros(kernel_shape)
+    x_groups = np.split(padded, groups, axis=3)
+    dy_groups = np.split(dy.astype(np.float64), groups, axis=3)
+    dw_groups = np.split(dw, groups, axis=3)  # views
+    for xg, dyg, dwg in zip(x_groups, dy_groups, dw_groups, strict=True):
+        for i in range(kh):
+            for j in range(kw):
+                top, left = i * dilation[0], j * dilation[1]
+                rows = slice(top, top + (oh - 1) * stride[0] + 1, stride[0])
+                columns = slice(left, left + (ow - 1) * stride[1] + 1, stride[1])
+                dwg[i, j] = np.tensordot(xg[:, rows, columns], dyg, axes=([0, 1, 2],) * 2)
+    return dw
+
+
+def conv2d_input_grad(
+    dy, weight, input_shape, *, stride, padding, dilation, groups, pad_mode="constant"
+):
+    """The gradient of conv2d's input: each output's is added to all that it was made from."""
+    n, h, w, c = input_shape
+    (top, bottom), (left, right) = padding
+    dx = np.zeros((n, top + h + bottom, left + w + right, c))
+    oh, ow = dy.shape[1:3]
+    dy_groups = np.split(dy.astype(np.float64), groups, axis=3)
+    weight_groups = np.split(weight.astype(np.float64), groups, axis=3)
+    dx_groups = np.split(dx, groups, axis=3)  # views
+    for dyg, wg, dxg in zip(dy_groups, weight_groups, dx_groups, strict=True):
+        for i, j in np.ndindex(weight.shape[:2]):
+            rows = slice(i * dilation[0], i * dilation[0] + (oh - 1) * stride[0] + 1, stride[0])
+            columns = slice(j * dilation[1], j * dilation[1] + (ow - 1) * stride[1] + 1, stride[1])
+            dxg[:, rows, columns] += np.tensordot(dyg, wg[i, j], axes=(3, 1))
+    if pad_mode == "constant":
+        return dx[:, top : top + h, left : left + w]
+    folded = np.zeros((n, h, w, c))
+    sources = [np.pad(np.arange(s), p, mode=pad_mode) for s, p in zip((h, w), padding, strict=True)]
+    np.add.at(folded, (slice(None), *np.ix_(*sources)), dx)
+    return folded

@@ -51,6 +51,18 @@ cdef extern from "table.h":
 
     ctypedef void (*fc_lanewise_function)(const fc_lanewise *) noexcept nogil
 
+    ctypedef struct fc_gradient:
+        ptrdiff_t images, rows, cols
+        const char *x
+        ptrdiff_t x_image, x_row, x_pixel, x_tap
+        const char *dy
+        ptrdiff_t dy_image, dy_row, dy_pixel
+        char *out
+        ptrdiff_t out_input
+
+    ctypedef void (*fc_gradient_function)(const fc_gradient *) noexcept nogil
+
+    int FC_MAX_TAPS
     int FC_WINOGRADS
 
     ctypedef struct fc_points:
@@ -94,6 +106,11 @@ cdef extern from "table.h":
         int itemsize, lanes, pixels, vectors
         fc_tile_function dense[3][14]
         fc_lanewise_function lanewise[2][3][8]
+        fc_gradient_function gradient[2][14]
+        fc_gradient_function depthwise_gradient[2][6]
+        void (*add)(char *dst, const char *src, ptrdiff_t bytes) noexcept nogil
+        void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
+                     ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
         fc_copy_function copy
         fc_winograd winograd[14]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil

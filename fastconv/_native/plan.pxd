@@ -77,6 +77,17 @@ cdef inline void lap(Timer *timer, int phase) noexcept nogil:
         timer.start = now
 
 
+cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
+    """A 4-D view; or a 5-D one, whose last two axes are runs of channels."""
+    cdef Array a = Array(<char *>view.buf, view.strides[0], view.strides[1], view.strides[2],
+                         view.strides[3], 0, 0)
+    if view.ndim == 5 and view.shape[4] > 1:
+        a.c = view.strides[4]
+        if view.shape[3] > 1 and view.strides[3] != view.shape[4] * a.c:
+            a.run, a.next_run = view.shape[4], view.strides[3]
+    return a
+
+
 cdef inline char *at(const Array *a, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w,
                      ptrdiff_t c) noexcept nogil:
     return NULL if a.data == NULL else a.data + n * a.n + h * a.h + w * a.w + c * a.c
@@ -112,11 +123,6 @@ cdef inline ptrdiff_t source_of(ptrdiff_t i, ptrdiff_t size, const int64_t *padd
     if padded_map != NULL:
         return padded_map[i + before]
     return i if 0 <= i < size else -1
-
-
-cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexcept nogil:
-    """The first tap at least `distance` from the first."""
-    return (distance + dilation - 1) // dilation if distance > 0 else 0
 
 
 cdef class Plan:

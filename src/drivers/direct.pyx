@@ -8,6 +8,7 @@ No reduction is split between items, so the result does not depend on the cut.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 
+from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     fc_table, fc_tile, fc_tile_function, give_workspace, l2_bytes, take_workspace,
@@ -15,7 +16,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Sizes, Timer, at, first_inside, lap, pitch, put, scattered, source_of, start_timer, step_cycles,
+    Sizes, Timer, at, lap, pitch, put, scattered, source_of, start_timer, step_cycles,
     streaming,
 )
 from fastconv._native.tiles cimport launch, run_pixels
@@ -25,24 +26,6 @@ cdef enum:
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
     MOST_STRIPS = 9         # of a block
-
-
-# Along one dimension of a block: how a tap of an output is found among the copied inputs.
-cdef struct Axis:
-    ptrdiff_t count      # inputs that the block's outputs read
-    ptrdiff_t per_output, per_tap
-    bint every           # all inputs of the span (else: taps of each output, one by one)
-
-
-cdef Axis axis_of(ptrdiff_t outputs, ptrdiff_t kernel, ptrdiff_t stride,
-                  ptrdiff_t dilation) noexcept nogil:
-    cdef Axis a
-    cdef ptrdiff_t span = (outputs - 1) * stride + (kernel - 1) * dilation + 1
-    a.every = span <= outputs * kernel
-    a.count = span if a.every else outputs * kernel
-    a.per_output = stride if a.every else kernel
-    a.per_tap = dilation if a.every else 1
-    return a
 
 
 # How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
@@ -90,12 +73,6 @@ cdef struct Slab:
 
 cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
     return a.n == b.n and a.h == b.h and a.w == b.w and a.oh == b.oh and a.ow == b.ow
-
-
-cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdiff_t kernel,
-                             ptrdiff_t stride, ptrdiff_t dilation) noexcept nogil:
-    """The coordinate of a block's i-th copied input, which may lie in the padding."""
-    return start + (i if a.every else i // kernel * stride + i % kernel * dilation)
 
 
 cdef class Plan(Base):

@@ -11,6 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from fastconv._native.axes cimport first_inside
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     FC_LANEWISE_PIXELS, allocate, fc_lanewise, fc_lanewise_function, fc_table, give_workspace,
@@ -19,7 +20,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
-    first_inside, lap, put, scattered, source_of, start_timer, streaming,
+    lap, put, scattered, source_of, start_timer, streaming,
 )
 
 

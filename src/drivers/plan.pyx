@@ -3,17 +3,6 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, P
 from libc.string cimport memset
 
 
-cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
-    """A 4-D view; or a 5-D one, whose last two axes are runs of channels."""
-    cdef Array a = Array(<char *>view.buf, view.strides[0], view.strides[1], view.strides[2],
-                         view.strides[3], 0, 0)
-    if view.ndim == 5 and view.shape[4] > 1:
-        a.c = view.strides[4]
-        if view.shape[3] > 1 and view.strides[3] != view.shape[4] * a.c:
-            a.run, a.next_run = view.shape[4], view.strides[3]
-    return a
-
-
 cdef class Plan:
     """A packed filter bound to one input shape. Any number of threads may run it at once."""
 

@@ -3,6 +3,7 @@
 #include "vector.h"
 #include "tile.h"
 #include "lanewise.h"
+#include "gradient.h"
 #include "winograd.h"
 #include "layout.h"
 #include "peak.h"
@@ -16,6 +17,32 @@
 #define FC_DENSE_1H(p) FC_NAME(dense_##p##x1h),
 
 FC_EACH_SIZE(FC_INSTANTIATE)
+
+#define FC_GRADIENT(p)                                                                         \
+    static void FC_NAME(gradient_##p##x1)(const fc_gradient *t)                                \
+    {                                                                                          \
+        FC_NAME(gradient)(t, p, 1, 0);                                                         \
+    }                                                                                          \
+    static void FC_NAME(gradient_##p##x2)(const fc_gradient *t)                                \
+    {                                                                                          \
+        FC_NAME(gradient)(t, p, 2, 0);                                                         \
+    }
+#define FC_DEPTHWISE_GRADIENT(p)                                                               \
+    static void FC_NAME(depthwise_gradient_##p##x1)(const fc_gradient *t)                      \
+    {                                                                                          \
+        FC_NAME(gradient)(t, p, 1, 1);                                                         \
+    }                                                                                          \
+    static void FC_NAME(depthwise_gradient_##p##x2)(const fc_gradient *t)                      \
+    {                                                                                          \
+        FC_NAME(gradient)(t, p, 2, 1);                                                         \
+    }
+#define FC_GRADIENT_1(p) FC_NAME(gradient_##p##x1),
+#define FC_GRADIENT_2(p) FC_NAME(gradient_##p##x2),
+#define FC_DEPTHWISE_GRADIENT_1(p) FC_NAME(depthwise_gradient_##p##x1),
+#define FC_DEPTHWISE_GRADIENT_2(p) FC_NAME(depthwise_gradient_##p##x2),
+
+FC_EACH_SIZE(FC_GRADIENT)
+FC_UP_TO_6(FC_DEPTHWISE_GRADIENT)
 
 /* lanewise_<grouped>_<stride>_<pixels> */
 #define FC_LANEWISE(g, s, p)                                                                   \
@@ -71,6 +98,10 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)}},                            \
         .lanewise = {FC_LANEWISE_ENTRY(0), FC_LANEWISE_ENTRY(1)}, .copy = FC_NAME(copy),       \
+        .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
+        .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \
+                               {FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_2)}},                         \
+        .add = FC_NAME(add), .pack = FC_NAME(pack),                                            \
         .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_ENTRY_1)},                                \
         .winograd_filter = FC_NAME(filter),                                                    \
         .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \

@@ -64,6 +64,22 @@ typedef struct {
 
 typedef void (*fc_lanewise_function)(const fc_lanewise *);
 
+/* One register tile of the filter gradient, of `inputs` filter elements x one or two vectors of
+ * output channels: out[i][o] += the sum over pixels of x[pixel][i] * dy[pixel][o]. */
+enum { FC_MAX_TAPS = 6 };
+typedef struct {
+    ptrdiff_t images, rows, cols; /* the reduction: output pixels */
+    const char *x;                /* input 0 under the first of them */
+    ptrdiff_t x_image, x_row, x_pixel;
+    ptrdiff_t x_tap; /* depthwise: from input to input, which dense lie together */
+    const char *dy;  /* whole vectors */
+    ptrdiff_t dy_image, dy_row, dy_pixel;
+    char *out; /* whole vectors, aligned */
+    ptrdiff_t out_input;
+} fc_gradient;
+
+typedef void (*fc_gradient_function)(const fc_gradient *);
+
 /* dst[p][c] = src[p][c] for any distances between pixels and between channels. */
 typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
                                  const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
@@ -131,6 +147,12 @@ typedef struct {
      * lanewise[grouped][stride][p - 1]: strides 1, 2, and any (0), with taps any columns apart. */
     fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
+    /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs */
+    fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];
+    fc_gradient_function depthwise_gradient[FC_MAX_VECTORS][FC_MAX_TAPS];
+    void (*add)(char *dst, const char *src, ptrdiff_t bytes);
+    void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
+                 ptrdiff_t pixels, ptrdiff_t channels);
     fc_copy_function copy;
     double (*peak)(ptrdiff_t steps);
     fc_winograd winograd[FC_WINOGRADS];

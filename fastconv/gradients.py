@@ -1,0 +1,835 @@
+"""Gradients of the linear convolutions: of their input, their filter and their bias.
+
+Of a sum of products each gradient is one as well. That of `conv2d`'s input is a transposed
+convolution of `dy`, that of `conv_transpose2d`'s input a convolution; those of both filters are the
+products of `gradient.pyx`, in which the transposed one's `x` and `dy` have exchanged places. An
+activation is not a part of them: multiply `dy` by its derivative first.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import planning, threads, transposed
+from ._native import gradient
+from .arrays import ArrayLike, FloatArray, destination, empty, take, usable
+from .functional import bind, bind_transposed, take_filter
+from .levels import running
+from .problem import (
+    ConvProblem,
+    ConvSpec,
+    Padding,
+    PadMode,
+    Sizes,
+    TransposedProblem,
+    TransposedSpec,
+    integer,
+    nhwc,
+)
+
+
+def _shape(value: Any, name: str, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape that a caller gives, of one of so many axes."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"{name} must be a tuple of ints; got {name}={value!r}")
+    if len(value) not in axes:
+        many = " or ".join(map(str, axes))
+        raise ValueError(f"{name} must have {many} axes; got {name}={value!r}")
+    return tuple(integer(size, f"{name}[{i}]", 0) for i, size in enumerate(value))
+
+
+def _kernel(shape: tuple[int, ...]) -> Any:
+    """The `kernel_size` of a filter's shape."""
+    return shape[0] if len(shape) == 3 else shape[:2]
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    if shape != wanted:
+        raise ValueError(f"kernel_shape must be {wanted}; got kernel_shape={shape}")
+
+
+def _filter_gradient(
+    problem: ConvProblem, x: FloatArray, dy: FloatArray, out: Any, num_threads: int | None
+) -> None:
+    """Fill `out` from NHWC views."""
+    spec = problem.spec
+    if 0 in x.shape or 0 in dy.shape:
+        out[...] = 0
+        return
+    h, w = problem.output_shape[1:3]
+    plan = gradient.Plan(
+        (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels),
+        problem.input_shape,
+        (h, w),
+        spec.groups,
+        spec.stride,
+        (problem.padding[0], problem.padding[2]),
+        spec.dilation,
+        spec.pad_value,
+        *problem.index_maps(),
+        running(),
+        spec.dtype.itemsize,
+    )
+    whole = out if out.flags.c_contiguous else empty(out.shape, spec.dtype)
+    number = threads.count(num_threads, plan.worthwhile_threads)
+    plan.run(usable(x), usable(dy), spec.weight_view(whole), number)
+    if whole is not out:
+        out[...] = whole
+
+
+def _fold(padded: FloatArray, problem: ConvProblem) -> FloatArray:
+    """The gradient of an input from that of the padded input, NHWC, which it overwrites.
+
+    What a pixel shows in the padding is added to it, rows first, from the outermost side on.
+    """
+    for axis, source, (before, _) in zip(
+        (1, 2),
+        problem.index_maps(),
+        (problem.padding[:2], problem.padding[2:]),
+        strict=True,
+    ):
+        assert source is not None
+        size = problem.input_shape[axis]
+        rows = np.moveaxis(padded, axis, 0)
+        inner = rows[before : before + size]
+        for i in (*range(before), *range(before + size, len(rows))):
+            inner[source[i]] += rows[i]
+        padded = np.moveaxis(inner, 0, axis)
+    return padded
+
+
+def _conv_input_grad(
+    dims: int,
+    dy: ArrayLike,
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    algorithm: str,
+    out: Any,
+    num_threads: int | None,
+    **parameters: Any,
+) -> FloatArray:
+    w = take_filter(dims, weight, "in_channels / groups, out_channels")
+    shape = _shape(input_shape, "input_shape", (dims + 1, dims + 2))
+    spec = ConvSpec.build(
+        dims,
+        kernel_size=_kernel(w.shape),
+        in_channels=nhwc(shape, dims, channels_first=False)[-1],
+        out_channels=w.shape[-1],
+        dtype=np.dtype(w.dtype.type),
+        pad_value=0.0,
+        activation=None,
+        **parameters,
+    )
+    w = take(w, "weight", spec.dtype, spec.weight_shape)
+    problem = ConvProblem.build(spec, shape)
+    given = take(dy, "dy", spec.dtype, problem.result_shape)
+    folds = problem.index_maps()[0] is not None
+    top, bottom, left, right = problem.padding
+    _, h, w_, _ = problem.input_shape
+    back = TransposedSpec(
+        dims=spec.dims,
+        kernel=spec.kernel,
+        in_channels=spec.out_channels,
+        out_channels=spec.in_channels,
+        dtype=spec.dtype,
+        stride=spec.stride,
+        dilation=spec.dilation,
+        groups=spec.groups,
+        activation=None,
+        channels_first=False,
+        padding=(0, 0, 0, 0) if folds else problem.padding,
+        output_padding=(0, 0),
+    )
+    size = (top + h + bottom, left + w_ + right) if folds else (h, w_)
+    whole = TransposedProblem.build(back, given.shape, size)
+    transposed.check(back, algorithm)
+    result = destination(out, shape, spec.dtype, (("dy", given), ("weight", w)))
+    threads.check(num_threads)
+    if result.size and given.size:
+        dx = empty(whole.result_shape, spec.dtype) if folds else result
+        call = bind_transposed(whole, usable(w), None, algorithm, num_threads)
+        call.run(given, dx, None, num_threads)
+        if folds:
+            problem.view(result)[...] = _fold(whole.view(dx), problem)
+    else:
+        result[...] = 0
+    return result if out is None else out
+
+
+def _conv_weight_grad(
+    dims: int,
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_shape: Sequence[int],
+    out: Any,
+    num_threads: int | None,
+    **parameters: Any,
+) -> FloatArray:
+    image = take(x, "x")
+    shape = _shape(kernel_shape, "kernel_shape", (dims + 2,))
+    spec = ConvSpec.build(
+        dims,
+        kernel_size=_kernel(shape),
+        in_channels=nhwc(image.shape, dims, channels_first=False)[-1],
+        out_channels=shape[-1],
+        dtype=np.dtype(image.dtype.type),
+        activation=None,
+        **parameters,
+    )
+    _fits(shape, spec.weight_shape)
+    problem = ConvProblem.build(spec, image.shape)
+    given = take(dy, "dy", spec.dtype, problem.result_shape)
+    result = destination(out, shape, spec.dtype, (("x", image), ("dy", given)))
+    threads.check(num_threads)
+    _filter_gradient(problem, problem.view(image), problem.view(given), result, num_threads)
+    return result if out is None else out
+
+
+def _of_transposed(problem: TransposedProblem) -> tuple[ConvProblem, tuple[slice, slice]]:
+    """The convolution that leads back from outputs to inputs, and the outputs that it reads.
+
+    `output_padding` makes outputs that padding leaves out, or, beyond those, that nothing reaches.
+    """
+    spec = problem.spec
+    padding: list[int] = []
+    read: list[slice] = []
+    for axis in (0, 1):
+        before, after = spec.padding[2 * axis : 2 * axis + 2]
+        after -= spec.output_padding[axis]
+        size = problem.output_shape[1 + axis] + min(after, 0)
+        padding += [before + min(size, 0), max(after, 0)]
+        read.append(slice(max(size, 0)))
+    back = ConvSpec(
+        dims=2,
+        kernel=spec.kernel,
+        in_channels=spec.out_channels,
+        out_channels=spec.in_channels,
+        dtype=spec.dtype,
+        stride=spec.stride,
+        dilation=spec.dilation,
+        groups=spec.groups,
+        activation=None,
+        channels_first=False,
+        padding=(padding[0], padding[1], padding[2], padding[3]),
+        pad_mode="constant",
+        pad_value=0.0,
+    )
+    n, oh, ow, o = problem.output_shape
+    shape = (n, len(range(oh)[read[0]]), len(range(ow)[read[1]]), o)
+    return ConvProblem.build(back, shape), (read[0], read[1])
+
+
+def _transposed(
+    dims: int,
+    shape: tuple[int, ...],
+    weight_shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    groups: int,
+    parameters: dict[str, Any],
+) -> TransposedProblem:
+    """The transposed convolution whose gradient is asked for, of an input of `shape`."""
+    spec = TransposedSpec.build(
+        dims,
+        kernel_size=_kernel(weight_shape),
+        in_channels=nhwc(shape, dims, channels_first=False)[-1],
+        out_channels=weight_shape[-2] * integer(groups, "groups", 1),
+        dtype=dtype,
+        groups=groups,
+        activation=None,
+        **parameters,
+    )
+    return TransposedProblem.build(spec, shape)
+
+
+def _conv_transpose_input_grad(
+    dims: int,
+    dy: ArrayLike,
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    groups: int,
+    algorithm: str,
+    out: Any,
+    num_threads: int | None,
+    **parameters: Any,
+) -> FloatArray:
+    w = take_filter(dims, weight, "out_channels / groups, in_channels")
+    shape = _shape(input_shape, "input_shape", (dims + 1, dims + 2))
+    problem = _transposed(dims, shape, w.shape, np.dtype(w.dtype.type), groups, parameters)
+    spec = problem.spec
+    w = take(w, "weight", spec.dtype, spec.weight_shape)
+    given = take(dy, "dy", spec.dtype, problem.result_shape)
+    back, read = _of_transposed(problem)
+    planning.check(back.spec, algorithm)
+    result = destination(out, shape, spec.dtype, (("dy", given), ("weight", w)))
+    threads.check(num_threads)
+    if result.size:
+        call = bind(back, spec.weight_view(usable(w)), None, algorithm, num_threads)
+        call.run(problem.view(given)[:, *read], problem.view(result), None, num_threads)
+    return result if out is None else out
+
+
+def _conv_transpose_weight_grad(
+    dims: int,
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_shape: Sequence[int],
+    groups: int,
+    out: Any,
+    num_threads: int | None,
+    **parameters: Any,
+) -> FloatArray:
+    image = take(x, "x")
+    shape = _shape(kernel_shape, "kernel_shape", (dims + 2,))
+    dtype = np.dtype(image.dtype.type)
+    problem = _transposed(dims, image.shape, shape, dtype, groups, parameters)
+    _fits(shape, problem.spec.weight_shape)
+    given = take(dy, "dy", dtype, problem.result_shape)
+    back, read = _of_transposed(problem)
+    result = destination(out, shape, dtype, (("x", image), ("dy", given)))
+    threads.check(num_threads)
+    whole = result if dims == 2 else result[None]
+    outputs = problem.view(given)[:, *read]
+    _filter_gradient(back, outputs, problem.view(image), whole, num_threads)
+    return result if out is None else out
+
+
+def conv_bias_grad(
+    dy: ArrayLike, *, out: FloatArray | None = None, num_threads: int | None = None
+) -> FloatArray:
+    """The gradient of a bias: `dy` summed over all axes but channels.
+
+    Parameters
+    ----------
+    dy : array-like, shape (n, h, w, o), (h, w, o), (n, l, o) or (l, o)
+        float32 or float64.
+    out, num_threads
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape (o,)
+        `out` if that is given. The same bits for any number of threads.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+
+    Examples
+    --------
+    >>> conv_bias_grad(np.arange(6.0).reshape(3, 2))
+    array([6., 9.])
+    """
+    given = take(dy, "dy")
+    if not 2 <= given.ndim <= 4 or not given.shape[-1]:
+        raise ValueError(
+            "dy must have shape (n, h, w, o), (h, w, o), (n, l, o) or (l, o) with o at least 1; "
+            f"got dy.shape={given.shape}"
+        )
+    dtype = np.dtype(given.dtype.type)
+    view = given.reshape(1, 1, *given.shape)[(0,) * (given.ndim - 2)]
+    result = destination(out, given.shape[-1:], dtype, (("dy", given),))
+    threads.check(num_threads)
+    if not given.size:
+        result[...] = 0
+        return result if out is None else out
+    # the gradient of a filter of 1 x 1 that reads a channel of ones
+    spec = ConvSpec.build(
+        2,
+        kernel_size=1,
+        in_channels=1,
+        out_channels=given.shape[-1],
+        dtype=dtype,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        pad_mode="constant",
+        pad_value=0.0,
+        activation=None,
+    )
+    shape = (*view.shape[:3], 1)
+    ones: NDArray[Any] = np.broadcast_to(np.ones(1, dtype), shape)
+    problem = ConvProblem.build(spec, shape)
+    _filter_gradient(problem, ones, view, result[None, None, None], num_threads)
+    return result if out is None else out
+
+
+def conv2d_input_grad(
+    dy: ArrayLike,
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+    pad_mode: PadMode = "constant",
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv2d`'s input.
+
+    With padding other than constant, what a pixel shows in the padding is added to its gradient;
+    that of the padded input is allocated for it. What constant padding would get is left out.
+
+    Parameters
+    ----------
+    dy : array-like, shape (n, oh, ow, o) or (oh, ow, o)
+        The gradient of `conv2d`'s result, before any activation.
+    weight : array-like, shape (kh, kw, c / groups, o)
+        float32 or float64; all other arrays must have its dtype.
+    input_shape : tuple of int
+        Of the input, (n, h, w, c) or (h, w, c).
+    stride, padding, dilation, groups, pad_mode
+        As they were given to `conv2d`.
+    algorithm : {"auto", "measure"} or str
+        Of the convolutions of stride 1 that make the gradient.
+    out, num_threads
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape `input_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+    """
+    return _conv_input_grad(
+        2,
+        dy,
+        weight,
+        input_shape,
+        algorithm,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+    )
+
+
+def conv2d_weight_grad(
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_shape: Sequence[int],
+    *,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+    pad_mode: PadMode = "constant",
+    pad_value: float = 0.0,
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv2d`'s filter: for each of its elements a sum over all output pixels.
+
+    Sums are made in blocks, so their errors grow slowly with the number of pixels, and in the same
+    order for any number of threads.
+
+    Parameters
+    ----------
+    x : array-like, shape (n, h, w, c) or (h, w, c)
+        What `conv2d` was given. float32 or float64; all other arrays must have its dtype.
+    dy : array-like, shape (n, oh, ow, o) or (oh, ow, o)
+        The gradient of its result, before any activation.
+    kernel_shape : tuple of int
+        Of the filter, (kh, kw, c / groups, o).
+    stride, padding, dilation, groups, pad_mode, pad_value
+        As they were given to `conv2d`.
+    out, num_threads
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape `kernel_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+
+    Examples
+    --------
+    >>> x, dy = np.ones((1, 4, 4, 1)), np.ones((1, 4, 4, 1))
+    >>> conv2d_weight_grad(x, dy, (3, 3, 1, 1), padding=1)[..., 0, 0]
+    array([[ 9., 12.,  9.],
+           [12., 16., 12.],
+           [ 9., 12.,  9.]])
+    """
+    return _conv_weight_grad(
+        2,
+        x,
+        dy,
+        kernel_shape,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+        pad_value=pad_value,
+    )
+
+
+def conv_transpose2d_input_grad(
+    dy: ArrayLike,
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv_transpose2d`'s input: a convolution of `dy`.
+
+    Parameters
+    ----------
+    dy : array-like, shape (n, oh, ow, o) or (oh, ow, o)
+        The gradient of `conv_transpose2d`'s result, before any activation.
+    weight : array-like, shape (kh, kw, o / groups, c)
+        float32 or float64; all other arrays must have its dtype.
+    input_shape : tuple of int
+        Of the input, (n, h, w, c) or (h, w, c).
+    stride, padding, output_padding, dilation, groups
+        As they were given to `conv_transpose2d`.
+    algorithm, out, num_threads
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape `input_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+    """
+    return _conv_transpose_input_grad(
+        2,
+        dy,
+        weight,
+        input_shape,
+        groups,
+        algorithm,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )
+
+
+def conv_transpose2d_weight_grad(
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_shape: Sequence[int],
+    *,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv_transpose2d`'s filter.
+
+    Parameters
+    ----------
+    x : array-like, shape (n, h, w, c) or (h, w, c)
+        What `conv_transpose2d` was given. float32 or float64; all other arrays must have its dtype.
+    dy : array-like, shape (n, oh, ow, o) or (oh, ow, o)
+        The gradient of its result, before any activation.
+    kernel_shape : tuple of int
+        Of the filter, (kh, kw, o / groups, c).
+    stride, padding, output_padding, dilation, groups
+        As they were given to `conv_transpose2d`.
+    out, num_threads
+        As in `conv2d`.
+
+    Returns
+    -------
+    ndarray, shape `kernel_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+    """
+    return _conv_transpose_weight_grad(
+        2,
+        x,
+        dy,
+        kernel_shape,
+        groups,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )
+
+
+def conv1d_input_grad(
+    dy: ArrayLike,
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    stride: int = 1,
+    padding: Padding = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    pad_mode: PadMode = "constant",
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv1d`'s input.
+
+    With padding other than constant, what a pixel shows in the padding is added to its gradient;
+    that of the padded input is allocated for it. What constant padding would get is left out.
+
+    Parameters
+    ----------
+    dy : array-like, shape (n, ol, o) or (ol, o)
+        The gradient of `conv1d`'s result, before any activation.
+    weight : array-like, shape (k, c / groups, o)
+        float32 or float64; all other arrays must have its dtype.
+    input_shape : tuple of int
+        Of the input, (n, l, c) or (l, c).
+    stride, padding, dilation, groups, pad_mode
+        As they were given to `conv1d`.
+    algorithm : {"auto", "measure"} or str
+        Of the convolutions of stride 1 that make the gradient.
+    out, num_threads
+        As in `conv1d`.
+
+    Returns
+    -------
+    ndarray, shape `input_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+    """
+    return _conv_input_grad(
+        1,
+        dy,
+        weight,
+        input_shape,
+        algorithm,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+    )
+
+
+def conv1d_weight_grad(
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_shape: Sequence[int],
+    *,
+    stride: int = 1,
+    padding: Padding = 0,
+    dilation: int = 1,
+    groups: int = 1,
+    pad_mode: PadMode = "constant",
+    pad_value: float = 0.0,
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv1d`'s filter: for each of its elements a sum over all output pixels.
+
+    Sums are made in blocks, so their errors grow slowly with the number of pixels, and in the same
+    order for any number of threads.
+
+    Parameters
+    ----------
+    x : array-like, shape (n, l, c) or (l, c)
+        What `conv1d` was given. float32 or float64; all other arrays must have its dtype.
+    dy : array-like, shape (n, ol, o) or (ol, o)
+        The gradient of its result, before any activation.
+    kernel_shape : tuple of int
+        Of the filter, (k, c / groups, o).
+    stride, padding, dilation, groups, pad_mode, pad_value
+        As they were given to `conv1d`.
+    out, num_threads
+        As in `conv1d`.
+
+    Returns
+    -------
+    ndarray, shape `kernel_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+    """
+    return _conv_weight_grad(
+        1,
+        x,
+        dy,
+        kernel_shape,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        pad_mode=pad_mode,
+        pad_value=pad_value,
+    )
+
+
+def conv_transpose1d_input_grad(
+    dy: ArrayLike,
+    weight: ArrayLike,
+    input_shape: Sequence[int],
+    *,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+    algorithm: str = "auto",
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv_transpose1d`'s input: a convolution of `dy`.
+
+    Parameters
+    ----------
+    dy : array-like, shape (n, ol, o) or (ol, o)
+        The gradient of `conv_transpose1d`'s result, before any activation.
+    weight : array-like, shape (k, o / groups, c)
+        float32 or float64; all other arrays must have its dtype.
+    input_shape : tuple of int
+        Of the input, (n, l, c) or (l, c).
+    stride, padding, output_padding, dilation, groups
+        As they were given to `conv_transpose1d`.
+    algorithm, out, num_threads
+        As in `conv1d`.
+
+    Returns
+    -------
+    ndarray, shape `input_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+    """
+    return _conv_transpose_input_grad(
+        1,
+        dy,
+        weight,
+        input_shape,
+        groups,
+        algorithm,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )
+
+
+def conv_transpose1d_weight_grad(
+    x: ArrayLike,
+    dy: ArrayLike,
+    kernel_shape: Sequence[int],
+    *,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+    out: FloatArray | None = None,
+    num_threads: int | None = None,
+) -> FloatArray:
+    """The gradient of `conv_transpose1d`'s filter.
+
+    Parameters
+    ----------
+    x : array-like, shape (n, l, c) or (l, c)
+        What `conv_transpose1d` was given. float32 or float64; all other arrays must have its dtype.
+    dy : array-like, shape (n, ol, o) or (ol, o)
+        The gradient of its result, before any activation.
+    kernel_shape : tuple of int
+        Of the filter, (k, o / groups, c).
+    stride, padding, output_padding, dilation, groups
+        As they were given to `conv_transpose1d`.
+    out, num_threads
+        As in `conv1d`.
+
+    Returns
+    -------
+    ndarray, shape `kernel_shape`
+        `out` if that is given.
+
+    Raises
+    ------
+    TypeError
+        If an argument has the wrong type or dtype.
+    ValueError
+        If an argument has the wrong shape or value.
+    """
+    return _conv_transpose_weight_grad(
+        1,
+        x,
+        dy,
+        kernel_shape,
+        groups,
+        out,
+        num_threads,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        dilation=dilation,
+    )

@@ -1,0 +1,529 @@
+"""The filter's gradient: a product whose reduction runs over output pixels.
+
+dw[r, s, c, o] = the sum over pixels of x[pixel under tap (r, s), c] * dy[pixel, o].
+
+The sum is one over *blocks* of pixels, each small enough that what it reads stays in L2 while the
+tiles that need it run. Blocks make *chunks*, each with a sum of its own where the filter is small;
+these are added at the end. Blocks and chunks, so the order of all additions, depend on the problem
+alone.
+
+An item is a chunk x a range of slabs (output channels of a register tile) x a range of units. A unit
+is inputs of one tap, or (joined) all inputs of a filter row where a tap has few: they lie together.
+Sums are kept packed, in whole vectors: [slab][row][tap][input][lanes].
+
+A tap's pixels are those whose input lies in the image, so nothing is multiplied by zero padding.
+Inputs are read in place. Where their channels do not lie together or padding is not zero, an item
+copies those of a block; it copies dy to whole vectors, aligned, unless few tiles need them.
+"""
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
+)
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
+from fastconv._native.levels cimport (
+    FC_MAX_TAPS, fc_gradient, fc_table, find_table, give_workspace, l2_bytes,
+    take_workspace,
+)
+from fastconv._native.packing cimport ceil_div
+from fastconv._native.plan cimport (
+    L1_LINE, THREAD_CYCLES, Array, Sizes, at, array_of, source_of, step_cycles,
+)
+
+
+cdef enum:
+    BLOCK_PIXELS = 256         # of a block, at most,
+    STRIDED_PIXELS = 128       # or this where the inputs under them lie further apart
+    CHUNKS = 16                # of a call, at most
+    CHUNK_BLOCKS = 8           # of a chunk, about, at least
+    CHUNKED_BYTES = 1 << 19    # of a filter that has chunks, at most
+    THREAD_ITEMS = 4           # for each thread, if the filter has as many pieces
+    UNIT_TILES = 16            # of a unit, at most
+    FEW_TILES = 4              # of a slab, not enough to make a packed copy of dy worthwhile
+
+
+# Output pixels: of images from n on, rows from row on, columns from col on.
+cdef struct Block:
+    ptrdiff_t n, images, row, rows, col, cols
+
+
+# What all items of a call share.
+cdef struct Call:
+    Array x, dy
+    char *out
+    char *sums                           # of chunks, if there are several
+    ptrdiff_t sum_bytes                  # of one
+    bint x_in_place, dy_in_place
+    ptrdiff_t slabs, units               # of an item
+    ptrdiff_t slab_pieces, unit_pieces, items
+    ptrdiff_t dy_slab                    # bytes of the copy of a slab's dy
+    ptrdiff_t dy_bytes, x_bytes, bytes   # workspace of a thread: of copies, and in all
+
+
+# What an item works on: a block, and slabs that read the same inputs.
+cdef struct Item:
+    Block block
+    ptrdiff_t slab, last_slab
+    char *sums                           # of slab 0 and input 0, though the item may have neither
+    ptrdiff_t next_sums                  # from slab to slab
+    char *dy                             # of the block's first output; a copy's lie slab by slab
+    ptrdiff_t dy_image, dy_row, dy_pixel, next_dy
+    char *x                              # the first input under that output
+    ptrdiff_t x_image, x_row, x_pixel    # from image to image, output row to row, pixel to pixel
+    ptrdiff_t tap_row, tap               # from filter row to row, tap to tap
+
+
+cdef inline ptrdiff_t first_output(ptrdiff_t tap, ptrdiff_t before, ptrdiff_t stride,
+                                   ptrdiff_t dilation) noexcept nogil:
+    """The first output, from 0 on, whose tap is not before an image that begins at `before`."""
+    return first_inside(before - tap * dilation, stride)
+
+
+cdef class Plan:
+    """The gradient of a filter of one shape for inputs of one shape."""
+    cdef readonly Py_ssize_t worthwhile_threads
+    cdef const fc_table *table
+    cdef Sizes size
+    cdef ptrdiff_t channels, kh, kw, depth, out_channels
+    cdef ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left
+    cdef double pad64
+    cdef float pad32
+    cdef bint zero_padding                # nothing of it is read
+    cdef int64_t *row_map
+    cdef int64_t *col_map
+    cdef Py_buffer row_view, col_view
+    cdef bint depthwise, joined
+    cdef ptrdiff_t inputs                 # rows of the filter as a matrix, (kh * kw * in) x out
+    cdef ptrdiff_t sets, width            # slabs never cross a set: the groups, or all (depthwise)
+    cdef ptrdiff_t slab_width, slabs      # slabs of a set
+    cdef ptrdiff_t sharing                # slabs that read the same inputs
+    cdef ptrdiff_t tallest                # register tile
+    cdef ptrdiff_t parts, units           # parts of the inputs of a tap
+    cdef ptrdiff_t images, rows, cols     # of a block
+    cdef ptrdiff_t row_blocks, col_blocks, blocks, chunks
+
+    def __cinit__(self, weight_shape, input_shape, output_size, ptrdiff_t groups, stride, padding,
+                  dilation, double pad_value, row_map, col_map, str level, int itemsize):
+        cdef Sizes *z = &self.size
+        self.table = find_table(level, itemsize)
+        self.kh, self.kw, self.depth, self.out_channels = weight_shape
+        self.inputs = self.kh * self.kw * self.depth
+        z.n, z.h, z.w, self.channels = input_shape
+        z.oh, z.ow = output_size
+        self.stride_h, self.stride_w = stride
+        self.top, self.left = padding
+        self.dilation_h, self.dilation_w = dilation
+        self.pad64 = pad_value
+        self.pad32 = <float>pad_value
+        self.zero_padding = pad_value == 0 and row_map is None
+        if row_map is not None:
+            PyObject_GetBuffer(row_map, &self.row_view, PyBUF_STRIDES)
+            self.row_map = <int64_t *>self.row_view.buf
+        if col_map is not None:
+            PyObject_GetBuffer(col_map, &self.col_view, PyBUF_STRIDES)
+            self.col_map = <int64_t *>self.col_view.buf
+        self.depthwise = self.depth == 1 and groups > 1
+        self.joined = self.depthwise or (
+            self.kw > 1 and self.dilation_w == 1 and 2 * self.depth <= self.table.pixels)
+        self.sets = 1 if self.depthwise else groups
+        self.width = self.out_channels // self.sets
+        self.slab_width = 2 * self.table.lanes
+        self.slabs = ceil_div(self.width, self.slab_width)
+        self.sharing = 1 if self.depthwise else self.slabs
+        self.tallest = FC_MAX_TAPS if self.depthwise else self.table.pixels
+        self.parts = 1
+        if not self.joined:
+            self.parts = ceil_div(ceil_div(self.depth, self.tallest), UNIT_TILES)
+        self.units = self.kh if self.joined else self.kh * self.kw * self.parts
+        self.find_blocks()
+        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles() // THREAD_CYCLES)
+
+    def __dealloc__(self):
+        if self.row_map != NULL:
+            PyBuffer_Release(&self.row_view)
+        if self.col_map != NULL:
+            PyBuffer_Release(&self.col_view)
+
+    cdef void find_blocks(self) noexcept nogil:
+        cdef const Sizes *z = &self.size
+        cdef ptrdiff_t most = BLOCK_PIXELS
+        if self.stride_h * self.stride_w > 1 and not self.joined:
+            most = STRIDED_PIXELS
+        self.cols = ceil_div(z.ow, ceil_div(z.ow, most))
+        self.rows = min(z.oh, most // self.cols) if self.cols == z.ow else 1
+        self.rows = ceil_div(z.oh, ceil_div(z.oh, self.rows))
+        self.images = 1
+        if self.cols == z.ow and self.rows == z.oh:
+            self.images = max(1, min(z.n, most // (z.oh * z.ow)))
+            self.images = ceil_div(z.n, ceil_div(z.n, self.images))
+        self.row_blocks = ceil_div(z.oh, self.rows)
+        self.col_blocks = ceil_div(z.ow, self.cols)
+        self.blocks = ceil_div(z.n, self.images) * self.row_blocks * self.col_blocks
+        self.chunks = 1
+        if self.inputs * self.out_channels * self.table.itemsize <= CHUNKED_BYTES:
+            self.chunks = max(1, min(CHUNKS, self.blocks // CHUNK_BLOCKS))
+
+    cdef double cycles(self) noexcept nogil:
+        """Cycles of all register tiles."""
+        cdef ptrdiff_t inputs = self.kw * self.depth if self.joined else self.depth
+        cdef ptrdiff_t tiles = ceil_div(inputs, self.tallest)
+        cdef ptrdiff_t vectors = ceil_div(self.width, self.table.lanes) * self.sets
+        cdef double pixels = <double>self.size.n * self.size.oh * self.size.ow
+        cdef double step = step_cycles(ceil_div(inputs, tiles), 2)
+        return pixels * (self.inputs / inputs) * tiles * step * vectors / 2
+
+    def run(self, x, dy, out, ptrdiff_t num_threads):
+        cdef Py_buffer x_view, dy_view, out_view
+        cdef Call call
+        # of an empty view there is nothing to release
+        memset(&x_view, 0, sizeof(Py_buffer))
+        memset(&dy_view, 0, sizeof(Py_buffer))
+        memset(&out_view, 0, sizeof(Py_buffer))
+        try:
+            PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
+            PyObject_GetBuffer(dy, &dy_view, PyBUF_STRIDES)
+            PyObject_GetBuffer(out, &out_view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            call.x, call.dy = array_of(&x_view), array_of(&dy_view)
+            call.out = <char *>out_view.buf
+            self.execute(&call, num_threads)
+        finally:
+            PyBuffer_Release(&out_view)
+            PyBuffer_Release(&dy_view)
+            PyBuffer_Release(&x_view)
+
+    cdef int execute(self, Call *call, ptrdiff_t threads) except -1:
+        cdef ptrdiff_t i, added
+        cdef size_t size
+        cdef char *memory
+        self.cut(call, threads)
+        threads = min(threads, call.items)
+        memory = take_workspace(threads * call.bytes + self.chunks * call.sum_bytes, &size)
+        call.sums = memory + threads * call.bytes
+        added = self.sets * self.slabs if self.chunks > 1 else 0
+        with nogil:
+            if threads == 1:
+                for i in range(call.items):
+                    self.run_item(call, i, memory)
+                for i in range(added):
+                    self.add_chunks(call, i)
+            else:
+                self.run_parallel(call, threads, memory, added)
+        give_workspace(memory, size)
+        return 0
+
+    cdef void run_parallel(self, const Call *call, ptrdiff_t threads, char *memory,
+                           ptrdiff_t added) noexcept nogil:
+        cdef ptrdiff_t i
+        for i in prange(call.items, schedule="dynamic", num_threads=<int>threads):
+            self.run_item(call, i, memory + threadid() * call.bytes)
+        if added:
+            for i in prange(added, schedule="static", num_threads=<int>threads):
+                self.add_chunks(call, i)
+
+    cdef ptrdiff_t row_bytes(self) noexcept nogil:
+        """Bytes of the sums of one input for one slab."""
+        return self.slab_width * self.table.itemsize
+
+    cdef void cut(self, Call *call, ptrdiff_t threads) noexcept nogil:
+        """Pieces of the filter: as many as threads want, each no larger than L2 carries."""
+        cdef ptrdiff_t item = self.table.itemsize, total = self.sets * self.slabs
+        cdef ptrdiff_t pixels = self.images * self.rows * self.cols, most = l2_bytes() // 4
+        cdef ptrdiff_t unit = ceil_div(self.inputs, self.units) * self.row_bytes()
+        cdef ptrdiff_t wanted = 1 if threads == 1 else ceil_div(
+            THREAD_ITEMS * threads, self.chunks)
+        call.dy_slab = pixels * self.row_bytes()
+        call.slabs, call.units = total, self.units
+        while call.slabs > 1 and (call.slabs * max(call.units * unit, call.dy_slab) > most
+                                  or ceil_div(total, call.slabs) < wanted):
+            call.slabs = ceil_div(call.slabs, 2)
+        call.slab_pieces = ceil_div(total, call.slabs)
+        while call.units > 1 and (
+                call.slabs * call.units * unit > most
+                or ceil_div(self.units, call.units) * call.slab_pieces < wanted):
+            call.units = ceil_div(call.units, 2)
+        call.unit_pieces = ceil_div(self.units, call.units)
+        call.items = self.chunks * call.slab_pieces * call.unit_pieces
+
+        call.x_in_place = self.readable_in_place(&call.x)
+        call.x_bytes = 0 if call.x_in_place else self.copy_bytes()
+        call.dy_in_place = call.dy.c == item and self.width % self.table.lanes == 0 and (
+            self.depthwise or self.inputs <= FEW_TILES * self.tallest)
+        call.dy_bytes = 0 if call.dy_in_place else call.slabs * call.dy_slab
+        call.bytes, call.sum_bytes = call.dy_bytes + call.x_bytes, 0
+        if self.chunks > 1:
+            call.sum_bytes = total * self.inputs * self.row_bytes()
+        else:
+            call.bytes += call.slabs * (call.units + 1) * unit
+
+    cdef bint readable_in_place(self, const Array *x) noexcept nogil:
+        """Whether tiles may read x itself: with zero padding, if their inputs lie together.
+
+        Depthwise tiles load whole vectors, and want a channel for each output.
+        """
+        cdef ptrdiff_t item = self.table.itemsize
+        if not self.zero_padding:
+            return False
+        if self.depthwise:
+            return x.c == item and self.channels == self.width and (
+                self.width % self.table.lanes == 0)
+        return (x.c == item or self.depth == 1) and (not self.joined or x.w == self.depth * item)
+
+    cdef ptrdiff_t copied_pixel(self) noexcept nogil:
+        """Bytes of a pixel of a copy."""
+        return self.row_bytes() if self.depthwise else self.depth * self.table.itemsize
+
+    cdef ptrdiff_t copy_bytes(self) noexcept nogil:
+        cdef Axis v = axis_of(self.rows, self.kh, self.stride_h, self.dilation_h)
+        cdef Axis h = axis_of(self.cols, self.kw, self.stride_w, self.dilation_w)
+        return ceil_div(self.images * v.count * h.count * self.copied_pixel(), L1_LINE) * L1_LINE
+
+    cdef ptrdiff_t first_input(self, ptrdiff_t unit) noexcept nogil:
+        if self.joined:
+            return unit * self.kw * self.depth
+        return unit // self.parts * self.depth + unit % self.parts * self.depth // self.parts
+
+    cdef ptrdiff_t channel(self, ptrdiff_t slab) noexcept nogil:
+        """The first output channel of a slab, counted over all sets."""
+        return slab // self.slabs * self.width + slab % self.slabs * self.slab_width
+
+    cdef ptrdiff_t width_of(self, ptrdiff_t slab) noexcept nogil:
+        return min(self.slab_width, self.width - slab % self.slabs * self.slab_width)
+
+    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work) noexcept nogil:
+        """Sum all blocks of a chunk for one piece of the filter."""
+        cdef ptrdiff_t pieces = call.slab_pieces * call.unit_pieces, chunk = index // pieces
+        cdef ptrdiff_t slab = index % pieces // call.unit_pieces * call.slabs
+        cdef ptrdiff_t last_slab = min(slab + call.slabs, self.sets * self.slabs)
+        cdef ptrdiff_t unit = index % call.unit_pieces * call.units
+        cdef ptrdiff_t last_unit = min(unit + call.units, self.units)
+        cdef ptrdiff_t first = self.first_input(unit), last = self.first_input(last_unit), i, j, u
+        cdef char *x_copy = work + call.dy_bytes
+        cdef char *sums = x_copy + call.x_bytes
+        cdef Item it
+        it.next_sums = (last - first if self.chunks == 1 else self.inputs) * self.row_bytes()
+        if self.chunks > 1:
+            sums = (call.sums + chunk * call.sum_bytes + slab * it.next_sums
+                    + first * self.row_bytes())
+        it.sums = sums - slab * it.next_sums - first * self.row_bytes()
+        for j in range(last_slab - slab):
+            memset(sums + j * it.next_sums, 0, (last - first) * self.row_bytes())
+        for i in range(chunk * self.blocks // self.chunks, (chunk + 1) * self.blocks // self.chunks):
+            self.find_block(i, &it.block)
+            self.find_dy(call, &it, slab, last_slab, work)
+            it.slab = slab
+            while it.slab < last_slab:
+                it.last_slab = min((it.slab // self.sharing + 1) * self.sharing, last_slab)
+                self.find_input(call, &it, x_copy)
+                for u in range(unit, last_unit):
+                    self.run_unit(&it, u)
+                it.slab = it.last_slab
+        if self.chunks == 1:
+            for j in range(last_slab - slab):
+                self.put(call, slab + j, first, last, sums + j * it.next_sums)
+
+    cdef void add_chunks(self, const Call *call, ptrdiff_t slab) noexcept nogil:
+        """Add the sums of all chunks to that of the first, for one slab."""
+        cdef ptrdiff_t bytes = self.inputs * self.row_bytes(), c
+        cdef char *total = call.sums + slab * bytes
+        for c in range(1, self.chunks):
+            self.table.add(total, total + c * call.sum_bytes, bytes)
+        self.put(call, slab, 0, self.inputs, total)
+
+    cdef void put(self, const Call *call, ptrdiff_t slab, ptrdiff_t first, ptrdiff_t last,
+                  const char *sums) noexcept nogil:
+        """Copy the finished sums of some inputs for a slab to the output."""
+        cdef ptrdiff_t item = self.table.itemsize, row = self.out_channels * item
+        self.table.copy(call.out + first * row + self.channel(slab) * item, row, item,
+                        sums, self.row_bytes(), item, last - first, self.width_of(slab))
+
+    cdef void find_block(self, ptrdiff_t index, Block *b) noexcept nogil:
+        cdef const Sizes *z = &self.size
+        b.col = index % self.col_blocks * self.cols
+        b.row = index // self.col_blocks % self.row_blocks * self.rows
+        b.n = index // (self.col_blocks * self.row_blocks) * self.images
+        b.images, b.rows = min(self.images, z.n - b.n), min(self.rows, z.oh - b.row)
+        b.cols = min(self.cols, z.ow - b.col)
+
+    cdef void find_dy(self, const Call *call, Item *it, ptrdiff_t slab, ptrdiff_t last_slab,
+                      char *copy) noexcept nogil:
+        """Point an item at its block of dy, or at a copy of it in whole vectors."""
+        cdef const Block *b = &it.block
+        cdef const Array *dy = &call.dy
+        cdef ptrdiff_t item = self.table.itemsize, n, y, j
+        if call.dy_in_place:
+            it.dy, it.next_dy = at(dy, b.n, b.row, b.col, 0), 0
+            it.dy_image, it.dy_row, it.dy_pixel = dy.n, dy.h, dy.w
+            return
+        it.dy_pixel = self.row_bytes()
+        it.dy_row = b.cols * it.dy_pixel
+        it.dy_image = b.rows * it.dy_row
+        it.next_dy = b.images * it.dy_image
+        it.dy = copy - slab * it.next_dy
+        for j in range(slab, last_slab):
+            for n in range(b.images):
+                for y in range(b.rows):
+                    self.copy(copy, it.dy_pixel,
+                              at(dy, b.n + n, b.row + y, b.col, self.channel(j)), dy.w, dy.c,
+                              b.cols, self.width_of(j))
+                    copy += it.dy_row
+
+    cdef void copy(self, char *dst, ptrdiff_t pixel, const char *src, ptrdiff_t src_pixel,
+                   ptrdiff_t src_channel, ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil:
+        """Copy pixels to whole vectors."""
+        if src_channel == self.table.itemsize:
+            self.table.pack(dst, pixel, src, src_pixel, pixels, channels)
+        else:
+            self.table.copy(dst, pixel, self.table.itemsize, src, src_pixel, src_channel, pixels,
+                            channels)
+
+    cdef void find_input(self, const Call *call, Item *it, char *copy) noexcept nogil:
+        """Point an item at the inputs of its slabs' set, or (depthwise) of its slab."""
+        cdef const Block *b = &it.block
+        cdef const Array *x = &call.x
+        cdef ptrdiff_t channel = it.slab // self.slabs * self.depth
+        if self.depthwise:
+            channel = self.channel(it.slab)
+        if not call.x_in_place:
+            self.copy_input(call, it, channel, copy)
+            return
+        it.x = at(x, b.n, b.row * self.stride_h - self.top, b.col * self.stride_w - self.left,
+                  channel)
+        it.x_image, it.x_row, it.x_pixel = x.n, self.stride_h * x.h, self.stride_w * x.w
+        it.tap_row, it.tap = self.dilation_h * x.h, self.dilation_w * x.w
+
+    cdef void copy_input(self, const Call *call, Item *it, ptrdiff_t channel,
+                         char *copy) noexcept nogil:
+        """Copy inputs of a block: [images][rows][cols]. Of zero padding only the place is kept."""
+        cdef const Block *b = &it.block
+        cdef ptrdiff_t pixel = self.copied_pixel(), n, i, source
+        cdef Axis v = axis_of(b.rows, self.kh, self.stride_h, self.dilation_h)
+        cdef Axis h = axis_of(b.cols, self.kw, self.stride_w, self.dilation_w)
+        it.x, it.x_pixel, it.tap = copy, h.per_output * pixel, h.per_tap * pixel
+        it.x_row, it.tap_row = v.per_output * h.count * pixel, v.per_tap * h.count * pixel
+        it.x_image = v.count * h.count * pixel
+        for n in range(b.images):
+            for i in range(v.count):
+                source = tap_of(i, b.row * self.stride_h - self.top, &v, self.kh, self.stride_h,
+                                self.dilation_h)
+                source = source_of(source, self.size.h, self.row_map, self.top)
+                if source >= 0 or not self.zero_padding:
+                    self.copy_row(call, b, &h, b.n + n, source, channel, copy)
+                copy += h.count * pixel
+
+    cdef void copy_row(self, const Call *call, const Block *b, const Axis *h, ptrdiff_t n,
+                       ptrdiff_t row, ptrdiff_t channel, char *dst) noexcept nogil:
+        """Copy a row, -1 for padding, in runs of columns that are neighbours in the image."""
+        cdef ptrdiff_t pixel = self.copied_pixel(), start = b.col * self.stride_w - self.left
+        cdef ptrdiff_t i = 0, end, source
+        while i < h.count:
+            source = self.column(h, start, i) if row >= 0 else -1
+            end = i + 1
+            while end < h.count and (row < 0 or self.column(h, start, end) == (
+                    source + end - i if source >= 0 else -1)):
+                end += 1
+            if source >= 0 or not self.zero_padding:
+                self.copy_pixels(call, n, row, source, channel, dst + i * pixel, end - i)
+            i = end
+
+    cdef ptrdiff_t column(self, const Axis *h, ptrdiff_t start, ptrdiff_t i) noexcept nogil:
+        """The input column that is the i-th of a copy, -1 for padding."""
+        return source_of(tap_of(i, start, h, self.kw, self.stride_w, self.dilation_w), self.size.w,
+                         self.col_map, self.left)
+
+    cdef void copy_pixels(self, const Call *call, ptrdiff_t n, ptrdiff_t row, ptrdiff_t col,
+                          ptrdiff_t channel, char *dst, ptrdiff_t pixels) noexcept nogil:
+        """Copy neighbouring pixels; depthwise, with an input channel for each output of a slab."""
+        cdef ptrdiff_t item = self.table.itemsize, pixel = self.copied_pixel(), i
+        cdef ptrdiff_t count = self.depth, multiplier = 1
+        cdef const char *pad = (
+            <const char *>&self.pad32 if item == 4 else <const char *>&self.pad64)
+        if self.depthwise:
+            count = self.width_of(channel // self.slab_width)
+            multiplier = self.out_channels // self.channels
+        if col < 0:
+            self.table.copy(dst, pixel, item, pad, 0, 0, pixels, count)
+            return
+        for i in range(min(multiplier, count)):
+            self.table.copy(dst + i * item, pixel, multiplier * item,
+                            at(&call.x, n, row, col, (channel + i) // multiplier),
+                            call.x.w, call.x.c, pixels, ceil_div(count - i, multiplier))
+
+    cdef void run_unit(self, const Item *it, ptrdiff_t unit) noexcept nogil:
+        """Add a block's pixels to the sums of one unit."""
+        cdef const Block *b = &it.block
+        cdef ptrdiff_t first = self.first_input(unit), before = self.top - b.row * self.stride_h
+        cdef ptrdiff_t r = first // (self.kw * self.depth), tap = first // self.depth % self.kw
+        cdef ptrdiff_t row = 0, last_row = b.rows, col = 0, last_col = b.cols
+        if self.zero_padding:
+            row = first_output(r, before, self.stride_h, self.dilation_h)
+            last_row = min(last_row, first_output(r, before + self.size.h, self.stride_h,
+                                                  self.dilation_h))
+        if self.joined and self.zero_padding:
+            self.run_joined(it, r, row, last_row)
+            return
+        if self.zero_padding:
+            before = self.left - b.col * self.stride_w
+            col = first_output(tap, before, self.stride_w, self.dilation_w)
+            last_col = min(last_col, first_output(tap, before + self.size.w, self.stride_w,
+                                                  self.dilation_w))
+        self.run_tiles(it, first, self.first_input(unit + 1), row, last_row, col, last_col)
+
+    cdef void run_joined(self, const Item *it, ptrdiff_t r, ptrdiff_t row,
+                         ptrdiff_t last_row) noexcept nogil:
+        """All taps of a filter row, columns with the same taps inside the image at once."""
+        cdef ptrdiff_t before = self.left - it.block.col * self.stride_w, col = 0, end, change
+        cdef ptrdiff_t first = self.kw, last = self.kw
+        # from one column to the next, taps leave the image at its end and enter at its beginning
+        while col < it.block.cols:
+            end = it.block.cols
+            while first > 0:
+                change = first_output(first - 1, before, self.stride_w, self.dilation_w)
+                if change > col:
+                    end = min(end, change)
+                    break
+                first -= 1
+            while last > 0:
+                change = first_output(last - 1, before + self.size.w, self.stride_w,
+                                      self.dilation_w)
+                if change > col:
+                    end = min(end, change)
+                    break
+                last -= 1
+            self.run_tiles(it, (r * self.kw + first) * self.depth,
+                           (r * self.kw + last) * self.depth, row, last_row, col, end)
+            col = end
+
+    cdef void run_tiles(self, const Item *it, ptrdiff_t first, ptrdiff_t last, ptrdiff_t row,
+                        ptrdiff_t last_row, ptrdiff_t col, ptrdiff_t last_col) noexcept nogil:
+        """Tiles over some inputs of one filter row, as equal as can be, for some of a block."""
+        cdef ptrdiff_t tap = first // self.depth, item = self.table.itemsize
+        cdef ptrdiff_t x_input = it.tap if self.depthwise else item
+        cdef ptrdiff_t tiles = ceil_div(last - first, self.tallest), height, i, j, vectors
+        cdef char *sums = it.sums + first * self.row_bytes()
+        cdef fc_gradient t
+        if last <= first or row >= last_row or col >= last_col:
+            return
+        t.images, t.rows, t.cols = it.block.images, last_row - row, last_col - col
+        t.x_image, t.x_row, t.x_pixel, t.x_tap = it.x_image, it.x_row, it.x_pixel, it.tap
+        t.dy_image, t.dy_row, t.dy_pixel = it.dy_image, it.dy_row, it.dy_pixel
+        t.x = (it.x + row * it.x_row + col * it.x_pixel
+               + tap // self.kw * it.tap_row + tap % self.kw * it.tap + first % self.depth * item)
+        t.out_input = self.row_bytes()
+        if t.x_row == t.cols * t.x_pixel and t.dy_row == t.cols * t.dy_pixel:
+            t.cols, t.rows = t.cols * t.rows, 1   # the end of a short row is mispredicted
+        for i in range(tiles):
+            height = (last - first) // tiles + (i < (last - first) % tiles)
+            for j in range(it.slab, it.last_slab):
+                vectors = ceil_div(self.width_of(j), self.table.lanes)
+                t.dy = it.dy + j * it.next_dy + row * it.dy_row + col * it.dy_pixel
+                if it.next_dy == 0:   # in place
+                    t.dy += self.channel(j) * item
+                t.out = sums + j * it.next_sums
+                if self.depthwise:
+                    self.table.depthwise_gradient[vectors - 1][height - 1](&t)
+                else:
+                    self.table.gradient[vectors - 1][height - 1](&t)
+            t.x += height * x_input
+            sums += height * self.row_bytes()

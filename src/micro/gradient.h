@@ -1,0 +1,83 @@
+/* The register tile of the filter gradient: `inputs` elements of the filter's rows x `vectors` of
+ * its output channels, an accumulator each; the reduction runs over output pixels. It starts from
+ * zero and is added to what is in out, so that long sums are sums of short ones.
+ * Dense: inputs lie together, and each goes to all lanes. Depthwise: inputs are a channel's taps,
+ * and lane i of the input goes to lane i. */
+
+static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gradient *t,
+                                                                    const int inputs,
+                                                                    const int vectors,
+                                                                    const int depthwise)
+{
+    const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel;
+    const ptrdiff_t x_ahead = FC_AHEAD * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
+    ptrdiff_t one = t->x_tap, three = 3 * one, five = 5 * one;
+    FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
+FC_UNROLL
+    for (int i = 0; i < inputs; i++)
+FC_UNROLL
+        for (int j = 0; j < vectors; j++)
+            acc[i][j] = (FC_VECTOR){0};
+
+    for (ptrdiff_t n = 0; n < t->images; n++)
+        for (ptrdiff_t r = 0; r < t->rows; r++) {
+            const char *x = t->x + n * t->x_image + r * t->x_row;
+            const char *dy = t->dy + n * t->dy_image + r * t->dy_row;
+            for (ptrdiff_t k = t->cols; k > 0; k--) {
+                __asm__("" : "+r"(one), "+r"(three), "+r"(five)); /* as in tile.h */
+                FC_VECTOR f[FC_MAX_VECTORS];
+FC_UNROLL
+                for (int j = 0; j < vectors; j++) {
+                    f[j] = FC_NAME(load)(dy + j * FC_BYTES);
+                    if (j * FC_BYTES % 64 == 0)
+                        __builtin_prefetch(dy + dy_ahead + j * FC_BYTES);
+                }
+                __builtin_prefetch(x + x_ahead);
+                if (!depthwise && inputs * sizeof(FC_T) > 16) /* they may lie in two lines */
+                    __builtin_prefetch(x + x_ahead + inputs * sizeof(FC_T) - 1);
+FC_UNROLL
+                for (int i = 0; i < inputs; i++) {
+                    const char *p = depthwise ? FC_REACH(x, i) : x + i * sizeof(FC_T);
+                    FC_VECTOR a;
+                    if (!depthwise)
+                        a = FC_NAME(broadcast)(*(const FC_T *)p);
+FC_UNROLL
+                    for (int j = 0; j < vectors; j++) {
+                        if (depthwise)
+                            a = FC_NAME(load)(p + j * FC_BYTES);
+                        acc[i][j] += a * f[j];
+                    }
+                }
+                x += x_pixel;
+                dy += dy_pixel;
+            }
+        }
+
+    char *out = t->out;
+FC_UNROLL
+    for (int i = 0; i < inputs; i++, out += t->out_input)
+FC_UNROLL
+        for (int j = 0; j < vectors; j++)
+            *(FC_VECTOR *)(out + j * FC_BYTES) += acc[i][j];
+}
+
+/* dst[i] += src[i] for whole vectors, aligned. */
+static void FC_NAME(add)(char *dst, const char *src, ptrdiff_t bytes)
+{
+    for (ptrdiff_t i = 0; i < bytes; i += FC_BYTES)
+        *(FC_VECTOR *)(dst + i) += *(const FC_VECTOR *)(src + i);
+}
+
+/* Pixels of channels that lie together, to whole vectors, aligned. */
+static void FC_NAME(pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
+                          ptrdiff_t pixels, ptrdiff_t channels)
+{
+    const ptrdiff_t last = (channels - 1) % FC_LANES + 1;
+    const ptrdiff_t end = (channels - last) * (ptrdiff_t)sizeof(FC_T);
+    for (ptrdiff_t p = 0; p < pixels; p++, src += src_pixel, dst += dst_pixel) {
+        for (ptrdiff_t i = 0; i < end; i += FC_BYTES)
+            *(FC_VECTOR *)(dst + i) = FC_NAME(load)(src + i);
+        *(FC_VECTOR *)(dst + end) =
+            last == FC_LANES ? FC_NAME(load)(src + end) : FC_NAME(load_part)(src + end, last);
+    }
+}
