@@ -122,7 +122,7 @@ class Case:
         operands = {"residual": residual, **self.oracle_parameters(), **changed}
         for algorithm in candidates(self.spec(x.dtype), self.algorithm):
             if isinstance(algorithm, Winograd):
-                transform = (algorithm.m, algorithm.r, algorithm.dims)
+                transform = (algorithm.m, algorithm.r, algorithm.stride, algorithm.dims)
                 yield winograd_bound.tolerance(x.dtype, transform, x, weight, bias, **operands)
             else:
                 yield reference.tolerance(x.dtype, x, weight, bias, **operands)
