@@ -39,10 +39,15 @@ KERNELS: dict[str, list[tuple[int, ...]]] = {
     "winograd_4x4_5x5": [(5, 5)],
     "winograd_4x4_4x4": [(4, 4), (5, 5), (7, 7), (8, 8)],
     "winograd_3x3_2x2": [(2, 2)],
+    "winograd_4x4_2x2": [(2, 2)],
+    "winograd_4x4_3x3_stride2": [(3, 3)],
+    "winograd_3x3_3x3_stride2": [(3, 3)],
     "winograd_4_3": [(3,)],
     "winograd_4_4": [(k,) for k in (4, 5, 6, 7, 8, 9, 16)],
     "winograd_5_2": [(2,)],
+    "winograd_4_3_stride2": [(3,)],
 }
+VARIANTS = {a.name: a for a in algorithms.ALGORITHMS if isinstance(a, algorithms.Winograd)}
 
 Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
@@ -85,8 +90,11 @@ def ratio(name: str, kernel: tuple[int, ...], channels: int, data: str) -> float
     x = DATA[data](rng, 1, *size, channels).astype(np.float32)
     weight = normal(rng, *kernel, channels, FILTERS).astype(np.float32)
     convolve = fastconv.conv2d if len(kernel) == 2 else fastconv.conv1d
-    exact = convolve(x.astype(np.float64), weight.astype(np.float64), algorithm="direct")
-    ours, direct = (rms(convolve(x, weight, algorithm=a) - exact) for a in (name, "direct"))
+    wide, stride = (a.astype(np.float64) for a in (x, weight)), VARIANTS[name].stride
+    exact = convolve(*wide, stride=stride, algorithm="direct")
+    ours, direct = (
+        rms(convolve(x, weight, stride=stride, algorithm=a) - exact) for a in (name, "direct")
+    )
     return ours / direct
 
 
@@ -115,7 +123,7 @@ def automatic(name: str, kernel: tuple[int, ...], channels: int) -> bool:
         in_channels=channels,
         out_channels=FILTERS,
         dtype=np.float32,
-        stride=1,
+        stride=VARIANTS[name].stride,
         padding=0,
         dilation=1,
         groups=1,
@@ -219,6 +227,10 @@ CHOICES = {
     (4, 5): (
         "0 +-1 +-2 +-3 inf", "0 +-1/2 +-1 +-3/2 inf", "0 +-1/2 +-1 +-2 inf",
         "0 +-1/2 +-9/8 +-2 inf",
+    ),
+    (4, 2): (
+        "0 +-1 2 inf", "0 +-1 1/2 inf", "0 +-1/2 +-1", "0 +-1 +-2", "0 +-1/2 +-2", "0 +-5/8 +-2",
+        "0 +-7/8 +-2", "0 +-3/4 +-2", "0 +-3/4 +-5/2", "0 +-3/4 +-21/8",
     ),
 }  # fmt: skip
 SIMULATED = 64  # channels
@@ -352,6 +364,13 @@ d is a tile of n inputs, g the filter, and `*` multiplies element by element. Wi
 the products of one point are a product of matrices: tiles x channels by channels x output
 channels. F(4x4, 3x3) has 36 multiplications for 16 outputs where direct convolution has 144.
 
+With stride 2 a filter of three taps meets inputs at even places with its taps 0 and 2, and inputs
+at odd places with tap 1. The even ones alone are a convolution of stride 1, F(m, 2) with m + 1
+multiplications; each odd one is multiplied with tap 1 for the one output that reads it, m more.
+Both are one transform of 2 m + 1 products, where rows of A^T, G and B^T for odd inputs have a
+single 1, and the m products of odd inputs share one transformed filter: along two axes, m + 2
+squared filters for 2 m + 1 squared products. F(4x4, 3x3) has 81 multiplications for 16 outputs.
+
 `src/micro/points.py` makes the matrices from the points in exact fractions, and
 `tests/test_winograd.py` shows that they convolve exactly. The entries of A^T and B^T are exact in
 float32, so a transform rounds what it computes and nothing else. The filter is transformed in
@@ -368,11 +387,12 @@ networks*, arXiv:1803.10986, for the growth of errors and for other points than 
 
 ## The names
 
-All need stride 1; any padding, dilation and groups will do. `largest` is how far what is computed
-on the way may exceed a sum of absolute products of direct convolution, at worst.
+Any padding and groups will do, with stride 1 any dilation. The stride of those along one axis is
+that of the axis; the other one's is 1. `largest` is how far what is computed on the way may exceed
+a sum of absolute products of direct convolution, at worst.
 
-| `algorithm=` | filter | tile of outputs | multiplications, of direct's | largest |
-|:---|:---|---:|---:|---:|
+| `algorithm=` | filter | stride | tile of outputs | multiplications, of direct's | largest |
+|:---|:---|---:|---:|---:|---:|
 {names}
 
 Where the tile is as long as a piece, m = r = 4, a longer filter is cut into pieces of four taps,
@@ -414,7 +434,8 @@ What is required, and whether it holds:
 ## The choice of the points
 
 The same ratio for single tiles with {simulated} channels, simulated in NumPy's float32 with every
-product and sum rounded; the library's points in bold. Pairs p and -p halve the arithmetic of a
+product and sum rounded; the library's points in bold. With stride 2, F(m, 3) has those of F(m, 2):
+0, ±1, ∞ for m = 3. Pairs p and -p halve the arithmetic of a
 transform, which single points do not. Points that made an entry of A^T or B^T inexact in float32
 would add its error to every transform.
 
@@ -427,22 +448,24 @@ smallest error to be expected if each of the n products along an axis had one ro
 """
 
 
-def growth(m: int, r: int) -> float:
+def growth(m: int, r: int, stride: int) -> float:
     """|A^T| (|G| 1 * |B^T| 1) at most, over the r of direct convolution: along one axis."""
-    at, g, bt = (abs(np.array(a, np.float64)) for a in script().matrices(m, r))
+    exact = script().matrices(m, r) if stride == 1 else script().strided(m)
+    at, g, bt = (abs(np.array(a, np.float64)) for a in exact)
     return float(max((at @ (g.sum(1) * bt.sum(1))).max(), bt.sum(1).max()) / r)
 
 
 def names() -> str:
     """The rows of the table of names."""
     lines = []
-    for a in algorithms.ALGORITHMS:
-        if isinstance(a, algorithms.Winograd):
-            n, filters = a.m + a.r - 1, a.supported.removeprefix("stride 1 with a filter of ")
-            tile = f"{a.m}x{a.m}" if a.dims == 2 else str(a.m)
-            share = (n / (a.m * a.r)) ** a.dims
-            largest = growth(a.m, a.r) ** a.dims
-            lines.append(f"| `{a.name}` | {filters} | {tile} | {share:.2f} | {largest:.0f} |")
+    for a in VARIANTS.values():
+        n = a.stride * (a.m - 1) + a.r
+        filters = a.supported.split("a filter of ")[1].removesuffix(" and no dilation")
+        tile = f"{a.m}x{a.m}" if a.dims == 2 else str(a.m)
+        share = (n / (a.m * a.r)) ** a.dims
+        largest = growth(a.m, a.r, a.stride) ** a.dims
+        cells = [f"`{a.name}`", filters, str(a.stride), tile, f"{share:.2f}", f"{largest:.0f}"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -170,7 +170,8 @@ class Winograd:
 
     Along each axis, tiles of m outputs from m + r - 1 products each. Where m = r, longer filters
     are cut into pieces of r taps. With stride 2, r = 3, tiles have 2 m + 1 products, of which those
-    of odd inputs share a filter. A NaN or infinity of the input reaches all outputs of its tiles.
+    of odd inputs share a filter, and no filter is cut. A NaN or infinity of the input reaches all
+    outputs of its tiles.
 
     Attributes
     ----------
@@ -197,14 +198,16 @@ class Winograd:
     def supported(self) -> str:
         """What it can run, in words."""
         if self.dims == 1:
-            taps = f"{self.r} taps or more" if self.m == self.r else f"{self.r} taps"
-            return f"stride {self.stride} with a filter of {taps} along one axis{self._dilated}"
-        taps = "at least {0} rows and columns" if self.m == self.r else "{0} rows and columns"
-        return f"stride {self.stride} with a filter of {taps.format(self.r)}{self._dilated}"
+            taps = f"{self.r} taps{' or more' if self._cuts else ''} along one axis"
+        else:
+            taps = f"{'at least ' if self._cuts else ''}{self.r} rows and columns"
+        rest = "" if self.stride == 1 else " and no dilation"
+        return f"stride {self.stride} with a filter of {taps}{rest}"
 
     @property
-    def _dilated(self) -> str:
-        return "" if self.stride == 1 else " and no dilation"
+    def _cuts(self) -> bool:
+        """Whether longer filters are cut into pieces."""
+        return self.m == self.r and self.stride == 1
 
     def supports(self, spec: ConvSpec) -> bool:
         short, long = sorted(spec.kernel)
@@ -213,9 +216,9 @@ class Winograd:
         for kernel, stride, dilation in zip(spec.kernel, spec.stride, spec.dilation, strict=True):
             if stride != (self.stride if kernel > 1 else 1):
                 return False
-            if kernel > 1 and self.stride > 1 and dilation > 1:
+            if kernel > 1 and dilation > 1 and self.stride > 1:
                 return False
-        if self.m == self.r and self.stride == 1:
+        if self._cuts:
             return (long if self.dims == 1 else short) >= self.r
         return long == self.r and short in (1, self.r)
 
@@ -336,15 +339,15 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Winograd(6, 3, 2, 7.0),
     Winograd(2, 5, 2, 1.1),
     Winograd(4, 5, 2, 4.0),
-    Winograd(4, 4, 2, 2.2),
+    Winograd(4, 4, 2, 2.5),
     Winograd(3, 2, 2, 0.87),
-    Winograd(4, 2, 2, 1.6),
-    Winograd(4, 3, 2, 1.0, stride=2),
-    Winograd(3, 3, 2, 0.6, stride=2),
+    Winograd(4, 2, 2, 1.45),
+    Winograd(4, 3, 2, 0.75, stride=2),
+    Winograd(3, 3, 2, 0.5, stride=2),
     Winograd(4, 3, 1, 1.3),
     Winograd(4, 4, 1, 1.6),
     Winograd(5, 2, 1, 1.65),
-    Winograd(4, 3, 1, 1.0, stride=2),
+    Winograd(4, 3, 1, 0.9, stride=2),
     Direct(),
 )
 
@@ -373,6 +376,7 @@ def candidates(spec: ConvSpec, algorithm: str) -> list[Algorithm]:
     if not named[0].supports(spec):
         raise ValueError(
             f"algorithm={algorithm!r} supports {named[0].supported}; got kernel {spec.kernel}, "
-            f"stride {spec.stride}, {spec.in_channels} input channels in {spec.groups} groups"
+            f"stride {spec.stride}, dilation {spec.dilation}, "
+            f"{spec.in_channels} input channels in {spec.groups} groups"
         )
     return named

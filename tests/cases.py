@@ -14,7 +14,7 @@ from fastconv.problem import ConvSpec
 
 CANARY = -987.25  # exact in every dtype, and no result of these tests
 # On small integers; of Winograd's, only the points 0, 1 and -1 make a filter of whole quarters.
-EXACT = ("direct", "depthwise", "winograd_2x2_3x3")
+EXACT = ("direct", "depthwise", "winograd_2x2_3x3", "winograd_3x3_3x3_stride2")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Case:
         operands = {"residual": residual, **self.oracle_parameters(), **changed}
         for algorithm in candidates(self.spec(x.dtype), self.algorithm):
             if isinstance(algorithm, Winograd):
-                transform = (algorithm.m, algorithm.r, algorithm.dims)
+                transform = (algorithm.m, algorithm.r, algorithm.stride, algorithm.dims)
                 yield winograd_bound.tolerance(x.dtype, transform, x, weight, bias, **operands)
             else:
                 yield reference.tolerance(x.dtype, x, weight, bias, **operands)

@@ -164,6 +164,19 @@ PARAMETERS = [
         V,
         r"algorithm='depthwise' supports one input channel per group; got .* in 1 groups",
     ),
+    (
+        "algorithm",
+        "winograd_4_3_stride2",
+        V,
+        r"algorithm='.*' supports stride 2 with a filter of 3 taps along one axis and no dilation; "
+        r"got kernel \(., 3\), stride \(1, 1\), dilation \(1, 1\), 4 input channels in 1 groups$",
+    ),
+    (
+        "algorithm",
+        "winograd_4x4_2x2",
+        V,
+        r"algorithm='.*' supports stride 1 with a filter of 2 rows and columns; got kernel \(",
+    ),
 ]
 # `out` for conv2d
 OUTS = [

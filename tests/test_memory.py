@@ -158,14 +158,16 @@ def bound(algorithm, case, dtype):
     return problem, algorithm.bind(problem, algorithm.filter(spec, levels.running())).plan
 
 
-@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (7, 7), (3,), (9,)], ids=str)
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [(k, 1) for k in ((3, 3), (5, 5), (7, 7), (3,), (9,))] + [((3, 3), 2)]
+)
 @pytest.mark.parametrize("channels", [1, 17, 64, 300, 1024, 2048])
-def test_workspace_of_winograd(level, dtype, kernel, channels):
+def test_workspace_of_winograd(level, dtype, kernel, stride, channels):
     """At most 4 MiB a thread, however wide the layer and the image, or "auto" does without it."""
     seen = set()
     for size, filters in itertools.product((3, 7, 14, 56, 224), (16, 512)):
         whole = (size,) * 2 if len(kernel) == 2 else (size**2,)
-        case = Case(whole, channels, filters, kernel, padding="same")
+        case = Case(whole, channels, filters, kernel, stride=stride, padding="same")
         for algorithm in candidates(case.spec(dtype), "auto"):
             problem, made = bound(algorithm, case, dtype)
             largest = max(made.workspace(num_threads) for num_threads in (1, 2, 16))

@@ -18,7 +18,7 @@ from fastconv._native import winograd as native
 from fastconv.algorithms import ALGORITHMS, MOST_ERROR, Winograd
 from fastconv.problem import ConvProblem
 
-# What each supports at stride 1, and two kernels or more that it does not.
+# What each supports at its stride, and two kernels or more that it does not.
 KERNELS = {
     "winograd_4x4_3x3": ([(3, 3)], [(3, 4), (2, 3), (1, 3), (3,), (5, 5)]),
     "winograd_2x2_3x3": ([(3, 3)], [(3, 4), (3, 1), (3,), (5, 5)]),
@@ -27,15 +27,36 @@ KERNELS = {
     "winograd_4x4_5x5": ([(5, 5)], [(3, 3), (4, 5), (5, 1), (5,)]),
     "winograd_4x4_4x4": ([(4, 4), (5, 7), (9, 4)], [(3, 4), (7, 3), (1, 8), (4,)]),
     "winograd_3x3_2x2": ([(2, 2)], [(2, 3), (1, 2), (2,), (4, 4)]),
+    "winograd_4x4_2x2": ([(2, 2)], [(2, 3), (1, 2), (2,), (4, 4)]),
+    "winograd_4x4_3x3_stride2": ([(3, 3)], [(3, 4), (2, 3), (1, 3), (3,), (5, 5)]),
+    "winograd_3x3_3x3_stride2": ([(3, 3)], [(4, 3), (3, 1), (3,), (6, 6)]),
     "winograd_4_3": ([(1, 3), (3, 1), (3,)], [(1, 4), (2, 1), (3, 3), (5,)]),
     "winograd_4_4": ([(1, 4), (7, 1), (9,), (5,)], [(1, 3), (3, 1), (4, 4), (3,)]),
     "winograd_5_2": ([(1, 2), (2, 1), (2,)], [(1, 3), (4, 1), (2, 2), (4,)]),
+    "winograd_4_3_stride2": ([(1, 3), (3, 1), (3,)], [(1, 4), (2, 1), (3, 3), (5,)]),
+}
+SUPPORTED = {
+    "winograd_4x4_3x3": "stride 1 with a filter of 3 rows and columns",
+    "winograd_2x2_3x3": "stride 1 with a filter of 3 rows and columns",
+    "winograd_6x6_3x3": "stride 1 with a filter of 3 rows and columns",
+    "winograd_2x2_5x5": "stride 1 with a filter of 5 rows and columns",
+    "winograd_4x4_5x5": "stride 1 with a filter of 5 rows and columns",
+    "winograd_4x4_4x4": "stride 1 with a filter of at least 4 rows and columns",
+    "winograd_3x3_2x2": "stride 1 with a filter of 2 rows and columns",
+    "winograd_4x4_2x2": "stride 1 with a filter of 2 rows and columns",
+    "winograd_4x4_3x3_stride2": "stride 2 with a filter of 3 rows and columns and no dilation",
+    "winograd_3x3_3x3_stride2": "stride 2 with a filter of 3 rows and columns and no dilation",
+    "winograd_4_3": "stride 1 with a filter of 3 taps along one axis",
+    "winograd_4_4": "stride 1 with a filter of 4 taps or more along one axis",
+    "winograd_5_2": "stride 1 with a filter of 2 taps along one axis",
+    "winograd_4_3_stride2": "stride 2 with a filter of 3 taps along one axis and no dilation",
 }
 VARIANTS = {a.name: a for a in ALGORITHMS if isinstance(a, Winograd)}
-PAIRS = sorted({(a.m, a.r) for a in VARIANTS.values()})
+TRANSFORMS = sorted({(a.m, a.r, a.stride) for a in VARIANTS.values()})
 EACH = [(name, kernel) for name, (kernels, _) in KERNELS.items() for kernel in kernels]
 each = pytest.mark.parametrize(("name", "kernel"), EACH, ids=str)
 each_variant = pytest.mark.parametrize("name", KERNELS)
+each_transform = pytest.mark.parametrize(("m", "r", "stride"), TRANSFORMS)
 ALL = {"bias": True, "residual": True, "activation": "relu6"}
 
 
@@ -47,12 +68,13 @@ def shaped(kernel, along, across):
 
 
 def winograd(name, kernel, along, channels, filters, across=5, **rest):
-    size = shaped(kernel, along, across)
-    return Case(size, channels, filters, kernel, algorithm=name, **{"padding": "same", **rest})
+    size, stride = shaped(kernel, along, across), shaped(kernel, VARIANTS[name].stride, 1)
+    rest = {"stride": stride if len(kernel) == 2 else stride[0], "padding": "same", **rest}
+    return Case(size, channels, filters, kernel, algorithm=name, **rest)
 
 
-def test_the_table_above_is_complete():
-    assert VARIANTS.keys() == KERNELS.keys()
+def test_the_tables_above_are_complete():
+    assert VARIANTS.keys() == KERNELS.keys() == SUPPORTED.keys()
 
 
 # The matrices
@@ -64,22 +86,22 @@ def combined(coefficients, rows):
     return [sum(column) for column in zip(*weighted, strict=True)]
 
 
-@pytest.mark.parametrize(("m", "r"), PAIRS)
-def test_matrices_convolve_exactly(m, r):
-    """sum over i of A^T[k, i] G[i, t] B^T[i, j] is 1 where j = k + t, else 0, in Fractions."""
-    at, g, bt = winograd_bound.points().matrices(m, r)
-    n = m + r - 1
+@each_transform
+def test_matrices_convolve_exactly(m, r, stride):
+    """sum over i of A^T[k, i] G[i, t] B^T[i, j] is 1 where j = s k + t, else 0, in Fractions."""
+    at, g, bt = winograd_bound.exact_matrices(m, r, stride)
+    n = stride * (m - 1) + r
     assert [len(at), len(g), len(bt)] == [m, n, n]
     for k in range(m):
         for t in range(r):
             products = [at[k][i] * g[i][t] for i in range(n)]
-            assert combined(products, bt) == [Fraction(j == k + t) for j in range(n)]
+            assert combined(products, bt) == [Fraction(j == stride * k + t) for j in range(n)]
 
 
-@pytest.mark.parametrize(("m", "r"), PAIRS)
-def test_tile_matrices_are_exact_in_float32(m, r):
+@each_transform
+def test_tile_matrices_are_exact_in_float32(m, r, stride):
     """So that transforms round only what they compute; G is applied in float64."""
-    at, _, bt = winograd_bound.points().matrices(m, r)
+    at, _, bt = winograd_bound.exact_matrices(m, r, stride)
     for value in (v for row in [*at, *bt] for v in row):
         assert Fraction(float(np.float32(float(value)))) == value
 
@@ -92,23 +114,27 @@ def test_the_header_is_what_the_script_makes():
 def test_every_level_has_every_transform(level, dtype):
     made = native.transforms(level, np.dtype(dtype).itemsize)
     assert len(set(made)) == len(made)
-    assert {(a.m, a.m + a.r - 1, a.dims) for a in VARIANTS.values()} <= set(made)
+    wanted = {(a.m, a.stride * (a.m - 1) + a.r, a.dims) for a in VARIANTS.values()}
+    assert wanted == set(made)
 
 
-@pytest.mark.parametrize(("m", "r"), PAIRS)
-def test_transformed_filter_is_rounded_once(level, dtype, m, r):
+@each_transform
+def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
+    """With stride 2 the filter of odd inputs, which all have the same, comes once."""
     weight = np.random.default_rng(0).standard_normal((r, r, 3, 5)).astype(dtype)
-    n = m + r - 1
+    _, g, bt = winograd_bound.matrices(m, r, stride)
+    n = len(bt) if stride == 1 else m + 2
+    assert (g[n:] == g[n - 1]).all()
+    g = g[:n]
     for dims in (1, 2):
-        if (m, n, dims) not in native.transforms(level, weight.itemsize):
+        if (m, len(bt), dims) not in native.transforms(level, weight.itemsize):
             continue
         taps = (r if dims == 2 else 1, r)
-        _, g, _ = winograd_bound.matrices(m, r)
         wanted = np.einsum("ik,kcf->icf", g, weight[0].astype(np.float64))
         if dims == 2:
             wanted = np.einsum("ik,jl,klcf->ijcf", g, g, weight.astype(np.float64))
         got = np.full((n**dims, 1, 3, 5), np.nan, dtype)
-        kind = native.transforms(level, weight.itemsize).index((m, n, dims))
+        kind = native.transforms(level, weight.itemsize).index((m, len(bt), dims))
         native.transform_filter(weight[: taps[0]], got, kind, taps, level, 1)
         wanted = wanted.reshape(got.shape)
         # half a unit in the last place, and a little more where float64 rounds as well
@@ -127,14 +153,15 @@ def test_the_bound_sees_one_forgotten_product(name, kernel, channels):
     x, weight, *_ = case.arrays(np.float32)
     (allowed,) = case.tolerances(x, weight)
     middle = tuple(k // 2 for k in kernel)
-    forgotten = abs(x[..., :1] * weight[middle][0])
+    seen = (slice(None, None, step) for step in (1, *case.per_axis(case.stride)))
+    forgotten = abs(x[(*seen, slice(1))] * weight[middle][0])
     assert (forgotten > allowed).mean() > 0.4
 
 
 @each
 def test_the_bound_grows_with_what_it_bounds(name, kernel):
     """Four times the data give four times the tolerance; one pixel widens only its own tiles."""
-    case = winograd(name, kernel, 40, 3, 8, data="normal")
+    case = winograd(name, kernel, 40 * VARIANTS[name].stride, 3, 8, data="normal")
     x, weight, *_ = case.arrays(np.float64)
     (allowed,) = case.tolerances(x, weight)
     (larger,) = case.tolerances(4 * x, weight)
@@ -154,12 +181,21 @@ def edges(name, kernel):
         return winograd(name, kernel, along, channels, filters, **rest)
 
     # every place of the last tile, then of the last register tile
+    s = VARIANTS[name].stride
     sizes = [
         *(case(n, 3, 5, across=14 - n) for n in range(1, 14)),
-        *(case(n, 17, 33, across=n, **ALL) for n in (14, 15, 16, 17, 25)),
+        *(case(s * n - n % s, 17, 33, across=n, **ALL) for n in (14, 15, 16, 17, 25)),
     ]
     if kernel != KERNELS[name][0][0]:
         return sizes
+    dilated = [
+        # an image for each first pixel, some of them empty
+        case(14, 9, 17, dilation=2),
+        case(23, 16, 24, dilation=5, pad_value=-3.0, **ALL),
+        case(4, 9, 17, dilation=7),
+    ]
+    if s > 1:  # only across the filter
+        dilated = [case(14, 9, 17, dilation=shaped(kernel, 1, 3))] if 1 in kernel else []
     wide = shaped(kernel, 9, 150) if 1 in kernel else (9, 150)[-len(kernel) :]
     return [
         *sizes,
@@ -177,10 +213,7 @@ def edges(name, kernel):
         case(6, 8, 16, padding=max(kernel) + 2, pad_value=2.0, bias=True),
         *(case(11, 9, 17, pad_mode=mode) for mode in PAD_MODES),
         case(3, 9, 17, padding=2 * max(kernel), pad_mode="symmetric"),
-        # dilation: an image for each first pixel, some of them empty
-        case(14, 9, 17, dilation=2),
-        case(23, 16, 24, dilation=5, pad_value=-3.0, **ALL),
-        case(4, 9, 17, dilation=7),
+        *dilated,
         # groups, of several channels and of one
         case(10, 6, 10, groups=2, **ALL),
         case(10, 34, 66, groups=2),
@@ -203,7 +236,13 @@ def test_edge(level, dtype, case):
 
 
 def test_exact_on_integers_where_the_matrices_are():
-    assert {n for n in KERNELS if n in EXACT} == {"winograd_2x2_3x3"}
+    points = winograd_bound.points()
+    ones = {
+        a.name
+        for a in VARIANTS.values()
+        if set(points.finite(a.m + a.r - 1 if a.stride == 1 else a.m + 1)) <= {-1, 0, 1}
+    }
+    assert {n for n in KERNELS if n in EXACT} == ones
 
 
 @each
@@ -268,8 +307,9 @@ def reads(case, source):
         d, before = case.per_axis(case.dilation)[i], case.sides[i][0]
         if k == 1:
             return np.array([source(i, p - before) for p in range(out)])
-        length = (-(-k // a.r) - 1) * a.m + a.m + a.r - 1
-        firsts = [p % d + d * (p // d // a.m * a.m) - before for p in range(out)]
+        step = a.stride * a.m
+        length = -(-k // a.r) * step + a.r - a.stride
+        firsts = [p % d + d * (p // d // a.m * step) - before for p in range(out)]
         return np.array([any(source(i, f + d * j) for j in range(length)) for f in firsts])
 
     return [axis(i) for i in range(len(case.kernel))]
@@ -288,6 +328,7 @@ POISONED = [
         winograd(name, kernel, 26, 6, 10, groups=2, padding=0, data="positive", residual=True),
         winograd(name, kernel, 32, 5, 8, dilation=2, activation="relu", data="normal"),
     )
+    if name in case.algorithms()  # not with stride 2 and dilation
 ]
 
 
@@ -353,16 +394,26 @@ def test_a_pad_value_that_no_output_reads(level, dtype, name, kernel):
 @each_variant
 def test_what_it_supports(name):
     supported, others = KERNELS[name]
+    own = VARIANTS[name].stride
+    rule = f"{SUPPORTED[name]}; "
     for kernel in supported:
         case = winograd(name, kernel, 12, 4, 8)
         assert name in case.algorithms()
-        assert name in replace(case, dilation=3, groups=2, pad_mode="wrap").algorithms()
-        strides = [2, 3] if len(kernel) == 1 else [2, (1, 2), (2, 1)]
+        assert name in replace(case, groups=2, pad_mode="wrap").algorithms()
+        strides = [1, 2, 3] if len(kernel) == 1 else [1, 2, 3, (1, 2), (2, 1)]
         for stride in strides:
-            message = f"stride 1 with a filter of .*got kernel .*, stride {numbers(stride)}"
-            refused(replace(case, stride=stride), message)
+            message = f"{rule}got kernel .*, stride {numbers(stride)}"
+            if case.per_axis(stride) != case.per_axis(case.stride):
+                refused(replace(case, stride=stride), message)
+        if own == 1:
+            assert name in replace(case, dilation=3).algorithms()
+        else:
+            refused(replace(case, dilation=3), f"{rule}got .*, dilation {numbers(3)}")
+        if 1 in kernel:
+            assert name in replace(case, dilation=shaped(kernel, 1, 3)).algorithms()
+            refused(replace(case, stride=shaped(kernel, own, 2)), rule)
     for kernel in others:
-        message = f"stride 1 with a filter of .*got kernel {numbers(kernel)}"
+        message = f"{rule}got kernel {numbers(kernel)}"
         refused(winograd(name, kernel, 12, 4, 8), message)
 
 
@@ -417,7 +468,8 @@ def test_auto_does_choose_it(level, dtype):
     """For layers where it wins by far at every level."""
     case = Case((56, 56), 128, 128, (3, 3), padding=1)
     assert chosen(case, dtype, level, True).name.startswith("winograd")
-    assert chosen(replace(case, stride=2), dtype, level, True).name == "direct"
+    assert chosen(replace(case, stride=2), dtype, level, True).name.endswith("_stride2")
+    assert chosen(replace(case, stride=3), dtype, level, True).name == "direct"
     assert chosen(replace(case, kernel=(1, 1)), dtype, level, True).name == "direct"
 
 

@@ -5,7 +5,8 @@ Of a tile d and a filter g, per axis with matrices of its own,
     y = A^T [sum over channels of (G g G^T) * (B^T d B)] A
 
 Each transform of n points rounds a term at most n times, since B^T and A^T are exact in float32 and
-no term meets more operations than it has points. With u = |G g G^T|, v = |B^T d B|, and D = |B^T|
+no term meets more operations than it has points; with stride 2, those of even inputs and one of an
+odd input. With u = |G g G^T|, v = |B^T d B|, and D = |B^T|
 |d| |B|, which is larger where a transform cancels, a term of the sum errs by at most
 
     u gamma(roundings of both transforms of d) D  +  v |rounding of u|  +  gamma(others) u v
@@ -35,10 +36,16 @@ def points():
     return module
 
 
+def exact_matrices(m, r, stride):
+    """A^T, G and B^T in Fractions."""
+    assert stride == 1 or r == 3
+    return points().matrices(m, r) if stride == 1 else points().strided(m)
+
+
 @cache
-def matrices(m, r):
+def matrices(m, r, stride):
     """A^T, G and B^T in float64."""
-    return tuple(np.array(a, np.float64) for a in points().matrices(m, r))
+    return tuple(np.array(a, np.float64) for a in exact_matrices(m, r, stride))
 
 
 class Axis:
@@ -48,19 +55,20 @@ class Axis:
     reads the i-th tile after it.
     """
 
-    def __init__(self, m, r, taps, transformed):
-        self.m, self.r = (m, r) if transformed else (1, 1)
-        self.at, self.g, self.bt = matrices(m, r) if transformed else (np.ones((1, 1)),) * 3
-        self.n = self.m + self.r - 1
+    def __init__(self, m, r, stride, taps, transformed):
+        self.m, self.r, self.stride = (m, r, stride) if transformed else (1, 1, 1)
+        self.at, self.g, self.bt = matrices(m, r, stride) if transformed else (np.ones((1, 1)),) * 3
+        self.n = len(self.bt)
+        self.step = self.m * self.stride
         self.pieces = -(-taps // self.r)
-        self.roundings = self.n if transformed else 0
+        self.roundings = len(np.unique(self.g, axis=0)) if transformed else 0
 
     def tiles(self, outputs):
         return -(-outputs // self.m)
 
     def inputs(self, outputs):
         """Pixels that the tiles of this many outputs read."""
-        return (self.tiles(outputs) + self.pieces - 2) * self.m + self.n
+        return (self.tiles(outputs) + self.pieces - 2) * self.step + self.n
 
 
 def both(left, middle, right):
@@ -88,14 +96,15 @@ def filter_pieces(weight, rows, columns):
 
 
 def _dense(dtype, rows, columns, x, weight):
-    """The bound on A^T [...] A for stride, dilation and groups of one; x is padded."""
+    """The bound on A^T [...] A for dilation and groups of one; x is padded."""
     tiny = float(np.finfo(dtype).smallest_subnormal)
     unit = np.finfo(dtype).eps / 2
     kh, kw, depth, _ = weight.shape
-    oh, ow = x.shape[1] - kh + 1, x.shape[2] - kw + 1
+    oh = (x.shape[1] - kh) // rows.stride + 1
+    ow = (x.shape[2] - kw) // columns.stride + 1
     windows = np.lib.stride_tricks.sliding_window_view(
         fill(x, rows.inputs(oh), columns.inputs(ow)), (rows.n, columns.n), (1, 2)
-    )[:, :: rows.m, :: columns.m]
+    )[:, :: rows.step, :: columns.step]
     taps = filter_pieces(weight, rows, columns)
 
     transforms = rows.roundings + columns.roundings
@@ -130,7 +139,7 @@ def _dense(dtype, rows, columns, x, weight):
 
 
 def tolerance(dtype, transform, x, weight, bias=None, *, residual=None, **parameters):
-    """As reference.tolerance, for F(m, r) in `dims` axes, where `transform` is (m, r, dims)."""
+    """As reference.tolerance, for `transform` (m, r, stride, dims): F(m, r) in `dims` axes."""
     if weight.ndim == 3:
         x, weight = x[:, None], weight[None]
         residual = None if residual is None else residual[:, None]
@@ -138,8 +147,8 @@ def tolerance(dtype, transform, x, weight, bias=None, *, residual=None, **parame
             parameters[name] = (1, *parameters.get(name, (1,)))
         parameters["padding"] = ((0, 0), *parameters.get("padding", ((0, 0),)))
         return tolerance(dtype, transform, x, weight, bias, residual=residual, **parameters)[:, 0]
-    m, r, dims = transform
-    rows, columns = (Axis(m, r, k, dims == 2 or k > 1) for k in weight.shape[:2])
+    *transform, dims = transform
+    rows, columns = (Axis(*transform, k, dims == 2 or k > 1) for k in weight.shape[:2])
     oracles = reference.tolerance(np.float64, x, weight, bias, residual=residual, **parameters)
     high, wide = parameters.get("dilation", (1, 1))
     groups = parameters.get("groups", 1)
