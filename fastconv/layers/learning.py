@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import gradients
 from ..arrays import FloatArray
 from ..problem import ConvProblem, ConvSpec, TransposedProblem, TransposedSpec, pose
 
@@ -59,30 +60,26 @@ class Forward:
         self, dz: FloatArray, weight: FloatArray, has_bias: bool, num_threads: int | None
     ) -> list[FloatArray]:
         """Of the input, the filter and, if there is one, the bias; in the caller's layout."""
-        from .. import gradients
-
-        problem, spec = self.problem, self.problem.spec
+        problem = self.problem
+        spec = problem.spec
         sizes: dict[str, Any] = {
             "stride": spec.stride,
             "padding": problem.padding,
             "dilation": spec.dilation,
             "groups": spec.groups,
-            "pad_mode": spec.pad_mode,
             "num_threads": num_threads,
         }
-        dy, w = problem.view(dz), spec.weight_view(weight)
-        dx = np.empty(problem.shape, spec.dtype)
-        dw = np.empty(weight.shape, spec.dtype)
-        gradients.conv2d_input_grad(dy, w, problem.input_shape, out=problem.view(dx), **sizes)
-        gradients.conv2d_weight_grad(
-            problem.view(self._x),
-            dy,
-            w.shape,
-            pad_value=spec.pad_value,
-            out=spec.weight_view(dw),
-            **sizes,
-        )
-        found = [dx, dw]
-        if has_bias:
-            found.append(gradients.bias_grad(dy))
-        return found
+        values: dict[str, Any] = {}
+        if isinstance(spec, ConvSpec):
+            of_input, of_weight = gradients.conv2d_input_grad, gradients.conv2d_weight_grad
+            sizes["pad_mode"], values["pad_value"] = spec.pad_mode, spec.pad_value
+        else:
+            of_input = gradients.conv_transpose2d_input_grad
+            of_weight = gradients.conv_transpose2d_weight_grad
+            sizes["output_padding"] = spec.output_padding
+        x, dy, w = problem.view(self._x), problem.view(dz), spec.weight_view(weight)
+        dx, dw = np.empty(problem.shape, spec.dtype), np.empty(weight.shape, spec.dtype)
+        of_input(dy, w, problem.input_shape, out=problem.view(dx), **sizes)
+        of_weight(x, dy, w.shape, out=spec.weight_view(dw), **values, **sizes)
+        bias = [gradients.conv_bias_grad(dy, num_threads=num_threads)] if has_bias else []
+        return [dx, dw, *bias]
