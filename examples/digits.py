@@ -1,9 +1,9 @@
 """A small network learns to read handwritten digits, with NumPy and fastconv alone.
 
 Three convolutions with fused activations and a linear head, some lines of NumPy, see scikit-learn's
-1797 digits of 8 x 8 pixels in shuffled batches, each digit moved by up to a pixel; SGD with momentum
-walks their parameters. The example draws the filters that were learned, the loss and the digits that
-it still gets wrong.
+1797 digits of 8 x 8 pixels in shuffled batches, each digit moved by up to a pixel; SGD with
+momentum walks their parameters. The example draws the filters that were learned, the loss and the
+digits that it still gets wrong.
 
 ``--engine torch`` trains the same network by PyTorch as well: from the same weights, with the same
 batches in the same order. Both losses must be the same but for rounding, and the times are printed
@@ -330,7 +330,7 @@ def main() -> None:
         ours, theirs = (np.array(run.losses) for run in runs)
         difference = abs(ours - theirs)
         print(
-            f"Losses differ by {difference.max():.1e} at most, by {np.median(difference):.1e} mostly"
+            f"Losses differ by {difference.max():.1e} at most, {np.median(difference):.1e} mostly"
         )
     print(f"Picture: {options.out.resolve()}")
 

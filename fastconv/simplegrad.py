@@ -152,8 +152,8 @@ class Conv2d(_Conv2d):
     def weight(self, given: _Weight) -> None:
         self._held["weight"].values = _values(given, "weight")
 
-    @property
-    def bias(self) -> Parameter | None:  # type: ignore[override]  # what simplegrad calls so
+    @property  # type: ignore[override]  # what simplegrad calls so
+    def bias(self) -> Parameter | None:
         """``(out_channels,)``, to be assigned to as `weight`; None without `use_bias`."""
         return self._held.get("bias")
 

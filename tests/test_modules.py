@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 import fastconv
-from fastconv import Conv1D, Conv2d, DeviceRef, Module, Parameter, Sequential, ShardingStrategy
+from fastconv import (
+    Conv1D,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    DeviceRef,
+    Module,
+    Parameter,
+    Sequential,
+    ShardingStrategy,
+    WeightNormConv1d,
+    WeightNormConvTranspose1d,
+)
 
 BOTH = pytest.mark.parametrize("make", [Conv1D, Conv2d])
 
@@ -515,6 +527,121 @@ def test_backward_of_an_empty_batch(make):
     assert not any(p.grad.any() for p in layer.parameters().values())
 
 
+OTHERS = {
+    "ConvTranspose2d": lambda **p: ConvTranspose2d((3, 2), 2, 4, stride=2, padding=1, **p),
+    "ConvTranspose2d groups": lambda **p: ConvTranspose2d(
+        3, 4, 6, stride=(1, 3), padding=(1, 0, 2, 1), output_padding=(0, 2), num_groups=2, **p
+    ),
+    "ConvTranspose1d": lambda **p: ConvTranspose1d(4, 2, 3, stride=3, output_padding=1, **p),
+    "ConvTranspose1d dilated": lambda **p: ConvTranspose1d(
+        3, 2, 3, stride=2, dilation=3, output_padding=2, **p
+    ),
+    "WeightNormConv1d": lambda **p: WeightNormConv1d(3, 2, 4, padding=1, **p),
+    "WeightNormConvTranspose1d": lambda **p: WeightNormConvTranspose1d(4, 2, 3, stride=2, **p),
+}
+
+
+def other(name, dtype=np.float32, **parameters):
+    """Another layer, and an input for it."""
+    layer = OTHERS[name](dtype=dtype, has_bias=True, rng=0, **parameters)
+    conv = getattr(layer, "conv", layer)
+    size = (3, 4) if "2d" in name else (5,)
+    shape = (conv.in_channels, *size) if conv.permute else (*size, conv.in_channels)
+    return layer, np.random.default_rng(1).standard_normal((2, *shape)).astype(dtype)
+
+
+@pytest.mark.parametrize("permute", [False, True])
+@pytest.mark.parametrize("activation", [None, "relu", ("leaky_relu", -0.3)])
+@pytest.mark.parametrize("name", OTHERS)
+def test_backward_of_other_layers(name, activation, permute):
+    layer, x = other(name, np.float64, activation=activation, permute=permute)
+    layer.set_train_mode()
+    rng = np.random.default_rng(2)
+    r, dy = (rng.standard_normal(layer(x).shape) for _ in range(2))
+
+    def f():
+        return layer(x, residual=r)
+
+    f()
+    dx = layer.backward(dy)
+    np.testing.assert_allclose(dx, differences(f, x, dy), atol=1e-7)
+    np.testing.assert_allclose(layer.residual_grad, differences(f, r, dy), atol=1e-7)
+    for name, p in layer.parameters().items():
+        wanted = differences(f, p.values, dy)
+        np.testing.assert_allclose(p.grad, wanted, atol=1e-7, err_msg=name)
+    once = {name: p.grad for name, p in layer.parameters().items()}
+    f()
+    layer.backward(dy)
+    for name, p in layer.parameters().items():
+        np.testing.assert_allclose(p.grad, 2 * once[name])
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_layers_are_never_stale(name):
+    layer, x = other(name)
+
+    def is_fresh(changed=True):
+        """What a layer computes that was made with these values, and never called before."""
+        nonlocal before
+        fresh = other(name)[0]
+        fresh.load_state_dict(layer.state_dict())
+        y = layer(x)
+        np.testing.assert_array_equal(y, fresh(x))
+        assert (y != before).any() == changed
+        before = y
+
+    before = 0 * layer(x)
+    is_fresh()
+    for mode in (True, False, True):
+        kept = [p.values for p in layer.parameters().values()]
+        (layer.set_train_mode if mode else layer.set_eval_mode)()
+        for array in kept:
+            if array.flags.writeable:
+                array[...] = 3
+        is_fresh(changed=False)
+        for p in layer.parameters().values():
+            p.values = p.values * np.float32(1.5)
+            if "weight_v" not in p.label:
+                is_fresh()
+            if mode:
+                held = p.values
+                p.values += 0.25
+                held[...] *= 2
+                is_fresh()
+            else:
+                with pytest.raises(ValueError, match="read-only"):
+                    p.values += 1
+        layer.load_state_dict({k: v + 1 for k, v in layer.state_dict().items()})
+        is_fresh()
+    for twin in (copy.copy(layer), copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        for p in twin.parameters().values():
+            p.values *= 2
+        is_fresh(changed=False)
+        assert (twin(x) != before).any()
+    layer.set_eval_mode()
+    for twin in (copy.copy(layer), copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        for p in twin.parameters().values():
+            p.values = 2 * p.values
+            with pytest.raises(ValueError, match="read-only"):
+                p.values += 1
+        is_fresh(changed=False)
+        assert (twin(x) != before).any()
+
+
+@pytest.mark.parametrize("permute", [False, True])
+@pytest.mark.parametrize("make", [WeightNormConv1d, WeightNormConvTranspose1d])
+def test_a_norm_that_became_zero_is_refused_in_training(make, permute):
+    layer = make(3, 2, 4, permute=permute)
+    x = np.ones((1, 2, 5) if permute else (1, 5, 2), np.float32)
+    layer.set_train_mode()
+    assert list(layer.parameters()) == ["weight_g", "weight_v"]
+    layer.weight_v[...] = 0
+    with pytest.raises(ValueError, match=r"^weight_v must have a norm that is finite and not 0"):
+        layer(x)
+    layer.weight_v[...] = 1
+    assert layer(x).any()
+
+
 # --------------------------------------------------------------------------------------- modules
 
 
@@ -756,10 +883,15 @@ def test_safetensors_is_optional(tmp_path, monkeypatch):
 
 def test_networks_are_copied_whole():
     net = Network()
+    net.set_eval_mode()
     for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert twin.again is twin.blocks[0]
         x = np.ones((1, 4, 4, 2))
         np.testing.assert_array_equal(twin(x), net(x))
+        with pytest.raises(ValueError, match="read-only"):
+            twin.again.scale.values += 1
         twin.set_train_mode()
         twin.stem.filter += 1
         assert (twin(x) != net(x)).any()
+        twin = copy.deepcopy(twin)
+        twin.again.scale.values += 1

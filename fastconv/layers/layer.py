@@ -7,7 +7,7 @@ import numpy as np
 from .. import planning
 from ..arrays import ArrayLike, FloatArray, empty, take
 from ..devices import Device, cpu
-from ..problem import Activation, ConvSpec, TransposedSpec, pose
+from ..problem import Activation, ConvSpec, Problem, TransposedSpec, pose
 from .learning import Forward
 from .weights import Frozen, Held, Holding, State, Writable, checked_name, initial
 
@@ -107,6 +107,7 @@ class Layer(Holding):
             call.run(x, result, None, None)
             return result
         learning = Forward(self._spec, x) if weights.training else None
+        problem: Problem
         if learning is not None:
             problem = learning.computed
         else:

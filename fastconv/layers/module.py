@@ -63,6 +63,15 @@ class Parameter:
         if training != self._values.flags.writeable:
             self._values = self._values.copy() if training else frozen(self._values)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_writable": self._get().flags.writeable}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Copies and pickles of read-only arrays are writable, so make them read-only again."""
+        writable = state["_writable"]
+        vars(self).update({name: value for name, value in state.items() if name != "_writable"})
+        self._switch(writable)
+
     @property
     def values(self) -> FloatArray:
         """The array itself, read-only in eval mode."""
@@ -433,7 +442,11 @@ class Sequential(Module):
             if not isinstance(module, Module):
                 raise TypeError(f"modules[{i}] must be a Module; got {type(module).__name__}")
         self._modules = modules
-        self._training = bool(modules) and all(module.training for module in modules)
+
+    @property
+    def training(self) -> bool:
+        """Whether all modules are in train mode."""
+        return bool(self._modules) and all(module.training for module in self._modules)
 
     def submodules(self) -> dict[str, Module]:
         return {str(i): module for i, module in enumerate(self._modules)}

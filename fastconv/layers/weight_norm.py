@@ -37,6 +37,7 @@ class _State:
         self.channels = channels
         self.v = conv._state.weights.weight
         self.g = frozen(self.norms(self.v).astype(conv.dtype).reshape(-1, 1, 1))
+        self.refresh()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
