@@ -37,7 +37,6 @@ class _State:
         self.channels = channels
         self.v = conv._state.weights.weight
         self.g = frozen(self.norms(self.v).astype(conv.dtype).reshape(-1, 1, 1))
-        self.refresh()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -98,8 +97,9 @@ class _State:
         return norms
 
     def weight(self, g: FloatArray, v: FloatArray) -> FloatArray:
-        """``g * v / ||v||``."""
-        scales = g.reshape(-1).astype(np.float64) / self.norms(v)
+        """``g * v / ||v||``; just `v` where `g` is its norm, so that the first weight is no other."""
+        norms, wanted = self.norms(v), g.reshape(-1)
+        scales = np.where(wanted == norms.astype(wanted.dtype), 1.0, wanted / norms)
         return (v * self.per_channel(scales)).astype(self.conv.dtype)
 
     def gradients(self, dw: FloatArray) -> tuple[FloatArray, FloatArray]:
