@@ -70,6 +70,8 @@ class Forward:
             "num_threads": num_threads,
         }
         values: dict[str, Any] = {}
+        of_input: Any
+        of_weight: Any
         if isinstance(spec, ConvSpec):
             of_input, of_weight = gradients.conv2d_input_grad, gradients.conv2d_weight_grad
             sizes["pad_mode"], values["pad_value"] = spec.pad_mode, spec.pad_value

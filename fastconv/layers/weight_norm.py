@@ -97,7 +97,7 @@ class _State:
         return norms
 
     def weight(self, g: FloatArray, v: FloatArray) -> FloatArray:
-        """``g * v / ||v||``; just `v` where `g` is its norm, so that the first weight is no other."""
+        """``g * v / ||v||``; `v` itself where `g` is its norm, as it is at first."""
         norms, wanted = self.norms(v), g.reshape(-1)
         scales = np.where(wanted == norms.astype(wanted.dtype), 1.0, wanted / norms)
         return (v * self.per_channel(scales)).astype(self.conv.dtype)

@@ -18,50 +18,14 @@ from .module import Module, Parameter
 _MAX_CALLS = 8  # plans kept per layer
 
 
-class Weights:
-    """A weight and a bias in the caller's layout, and how to get from them to a call."""
-
-    __slots__ = ("bias", "weight")
-
-    weight: FloatArray
-    bias: FloatArray | None
-
-    def prepare(self, problem: Problem, algorithm: str, num_threads: int | None) -> Runnable:
-        """Choose, pack and bind."""
-        if isinstance(problem, TransposedProblem):
-
-            def make(part: transposed.Part, name: str) -> Call:
-                return self._bind(part.problem, name, num_threads, part)
-
-            return transposed.prepare(problem, algorithm, make)
-        assert isinstance(problem, ConvProblem)
-        return self._bind(problem, algorithm, num_threads)
-
-    def _bind(
-        self,
-        problem: ConvProblem,
-        algorithm: str,
-        num_threads: int | None,
-        part: transposed.Part | None = None,
-    ) -> Call:
-        """A call that solves `problem` with the weight, or with what `part` takes of it."""
-        raise NotImplementedError
-
-    def _for(self, part: transposed.Part | None) -> tuple[FloatArray, FloatArray | None]:
-        """Weight and bias, or what `part` takes of them."""
-        if part is None:
-            return self.weight, self.bias
-        return part.filter(self.weight), part.bias(self.bias)
-
-
-class Frozen(Weights):
+class Frozen:
     """A weight and a bias, read-only, with what was made from them: those of eval mode.
 
     Replaced as a whole, never changed, so nothing packed is ever stale and one thread may call
     while another assigns. Shared by copies and replicas; pickles and deep copies start afresh.
     """
 
-    __slots__ = ("_calls", "_packed")
+    __slots__ = ("_calls", "_packed", "bias", "weight")
 
     training = False
 
@@ -92,7 +56,16 @@ class Frozen(Weights):
 
     def prepare(self, problem: Problem, algorithm: str, num_threads: int | None) -> Runnable:
         """Choose, pack and bind, as far as that was not done before."""
-        call = super().prepare(problem, algorithm, num_threads)
+        call: Runnable
+        if isinstance(problem, TransposedProblem):
+
+            def make(part: transposed.Part, name: str) -> Call:
+                return self._bind(part.problem, name, num_threads, part)
+
+            call = transposed.prepare(problem, algorithm, make)
+        else:
+            assert isinstance(problem, ConvProblem)
+            call = self._bind(problem, algorithm, num_threads)
         # A new dictionary each time: other threads may be reading the old one.
         kept = list(self._calls.items())[1 - _MAX_CALLS :]
         self._calls = dict([*kept, ((problem.shape, running()), call)])
@@ -105,14 +78,18 @@ class Frozen(Weights):
         num_threads: int | None,
         part: transposed.Part | None = None,
     ) -> Call:
+        """A call that solves `problem` with the weight, or with what `part` takes of it."""
         level = running()
         key = () if part is None else part.key
 
         def make(chosen: Algorithm) -> Call:
             packed = self._packed.get((chosen.name, level, *key))
             if packed is None:
+                weight, bias = self.weight, self.bias
+                if part is not None:
+                    weight, bias = part.filter(weight), part.bias(bias)
                 packed = chosen.filter(problem.spec, level)
-                chosen.pack(packed, problem.spec, *self._for(part), None)
+                chosen.pack(packed, problem.spec, weight, bias, None)
             return chosen.bind(problem, packed)
 
         call = planning.prepare(
@@ -123,10 +100,10 @@ class Frozen(Weights):
         return call if packed is call.packed else make(call.algorithm)
 
 
-class Writable(Weights):
+class Writable:
     """A weight and a bias that anyone may write into, so packed in each call: train mode's."""
 
-    __slots__ = ()
+    __slots__ = ("bias", "weight")
 
     training = True
 
@@ -155,14 +132,13 @@ class Writable(Weights):
     def known(self, shape: tuple[int, ...]) -> None:
         """No call is kept."""
 
-    def _bind(
-        self,
-        problem: ConvProblem,
-        algorithm: str,
-        num_threads: int | None,
-        part: transposed.Part | None = None,
-    ) -> Call:
-        return functional.bind(problem, *self._for(part), algorithm, num_threads)
+    def prepare(self, problem: Problem, algorithm: str, num_threads: int | None) -> Runnable:
+        """Choose, by costs that include the packing, pack and bind."""
+        arguments = self.weight, self.bias, algorithm, num_threads
+        if isinstance(problem, TransposedProblem):
+            return functional.bind_transposed(problem, *arguments)
+        assert isinstance(problem, ConvProblem)
+        return functional.bind(problem, *arguments)
 
 
 def _owned(array: FloatArray) -> FloatArray:
