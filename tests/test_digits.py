@@ -13,7 +13,7 @@ def test_digits(python, tmp_path):
     for module in ("sklearn", "matplotlib", "rich"):
         pytest.importorskip(module)
     picture = tmp_path / "digits.png"
-    done = python(SCRIPT, "--epochs", "2", "--quiet", "--out", picture, OMP_NUM_THREADS="1")
+    done = python(SCRIPT, "--epochs", "4", "--quiet", "--out", picture, OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     assert picture.read_bytes().startswith(b"\x89PNG")
     (accuracy,) = re.findall(r"([0-9.]+)% of 360 tests right", done.stdout)

@@ -127,7 +127,7 @@ def refused(x: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
     fastconv.conv1d(x, weight, stride=(1, 1))  # type: ignore[arg-type]
     fastconv.conv2d([1.0], weight)  # type: ignore[arg-type]
     fastconv.conv2d(x, weight, None, 2)  # type: ignore[call-arg]
-    fastconv.explain(weight, x.shape)  # type: ignore[arg-type]
+    fastconv.explain(weight, x.shape)  # type: ignore[call-overload]
     fastconv.explain(Conv2d(3, 4, 8), x.shape).chosen = "direct"  # type: ignore[misc]
     Conv2d(3, 4, 8).stride = (2, 2)  # type: ignore[misc]
     Conv2d(3, 4, 8, rate=2)  # type: ignore[call-arg]

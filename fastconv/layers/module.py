@@ -166,7 +166,7 @@ class Module:
         """Compute the result. Derived classes say how."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def backward(self, dy: ArrayLike) -> Any:
+    def backward(self, dy: Any) -> Any:
         """Turn the gradient of the result into that of the input, and add to the parameters'.
 
         Derived classes say how.

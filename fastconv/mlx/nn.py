@@ -63,7 +63,7 @@ class Module:
         """Compute the result. Derived classes say how."""
         raise NotImplementedError(f"{type(self).__name__} has no __call__")
 
-    def backward(self, dy: ArrayLike) -> Any:
+    def backward(self, dy: Any) -> Any:
         """Turn the gradient of the result into that of the input. Derived classes say how."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
