@@ -28,7 +28,15 @@ LEVELS = {"baseline": [], **({"x86_64_v3": V3, "x86_64_v4": V4} if IS_X86 else {
 
 
 MODULES = (
-    "levels", "costs", "packing", "plan", "direct", "lanewise", "winograd", "gradient", "machine"
+    "levels",
+    "costs",
+    "packing",
+    "plan",
+    "direct",
+    "lanewise",
+    "winograd",
+    "gradient",
+    "machine",
 )
 
 

@@ -10,6 +10,9 @@ the `algorithms`) -> ``_native`` (the loops and the micro-kernels of the running
 shows what was chosen and why.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from . import costs  # noqa: F401  (they must be set before a plan is made)
 from .devices import DeviceRef, ShardingStrategy
 from .explaining import Alternative, Explanation, TransposedExplanation, explain
@@ -30,6 +33,9 @@ from .layers import (
     Conv2d,
     ConvTranspose1d,
     ConvTranspose2d,
+    Module,
+    Parameter,
+    Sequential,
     WeightNormConv1d,
     WeightNormConvTranspose1d,
 )
@@ -37,6 +43,18 @@ from .levels import show_config
 from .wisdom import forget_wisdom, load_wisdom, save_wisdom
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from . import mlx as mlx
+    from . import simplegrad as simplegrad
+
+
+def __getattr__(name: str) -> Any:
+    """The dialects are imported when they are first asked for."""
+    if name in ("mlx", "simplegrad"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Alternative",
@@ -46,6 +64,9 @@ __all__ = [
     "ConvTranspose2d",
     "DeviceRef",
     "Explanation",
+    "Module",
+    "Parameter",
+    "Sequential",
     "ShardingStrategy",
     "TransposedExplanation",
     "WeightNormConv1d",

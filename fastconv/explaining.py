@@ -18,7 +18,7 @@ from .layers import (
 )
 from .layers.layer import Layer
 from .levels import running
-from .problem import ConvProblem, TransposedProblem, integer
+from .problem import ConvProblem, TransposedProblem, integer, pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,8 @@ def explain(
 ) -> Explanation | TransposedExplanation:
     """Which algorithm a layer runs for inputs of a shape, and what each would cost.
 
-    Nothing is packed, run or measured, and the layer stays as it is.
+    Nothing is packed, run or measured, and the layer stays as it is. It is explained as it runs in
+    eval mode, with its filter packed.
 
     Parameters
     ----------
@@ -223,7 +224,7 @@ def explain(
         )
     call, algorithm = None, "auto"
     if isinstance(asked, Layer):
-        problem = asked._problem(_shape(input_shape))
+        problem = pose(asked._spec, _shape(input_shape))
         algorithm, call = asked.algorithm, asked._weights.known(problem.shape)
     elif input_shape is None:
         problem = asked

@@ -582,3 +582,12 @@ class TransposedProblem(Problem):
         result_shape = spec.result_shape(shape, (oh, ow))
         output_shape = (n, oh, ow, spec.out_channels)
         return cls(spec, shape, result_shape, (n, h, w, c), output_shape, spec.padding)
+
+
+def pose(
+    spec: ConvSpec | TransposedSpec, shape: tuple[int, ...]
+) -> ConvProblem | TransposedProblem:
+    """The problem that `spec` poses for an input of `shape`; errors as `build` has them."""
+    if isinstance(spec, ConvSpec):
+        return ConvProblem.build(spec, shape)
+    return TransposedProblem.build(spec, shape)

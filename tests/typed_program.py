@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import fastconv
-from fastconv import Alternative, Conv1D, Conv2d, DeviceRef, Explanation, ShardingStrategy
+from fastconv import Alternative, Conv1D, Conv2d, DeviceRef, Explanation, ShardingStrategy, mlx
 
 Floats = NDArray[np.floating[Any]]
 
@@ -101,6 +101,41 @@ def transposed(x: NDArray[np.float32]) -> Floats:
     return fastconv.WeightNormConv1d(3, 4, 2, padding="causal", activation="relu")(y)
 
 
+class Scale(fastconv.Module):
+    """A module of one's own."""
+
+    def __init__(self) -> None:
+        self.scale = fastconv.Parameter(np.ones(1, np.float32), "scale")
+
+    def forward(self, x: Floats) -> Floats:
+        return x * self.scale.values
+
+    def backward(self, dy: Floats) -> Floats:
+        return dy * self.scale.values
+
+
+def modules(x: NDArray[np.float32]) -> Floats:
+    net = fastconv.Sequential(Conv2d(3, x.shape[-1], 4, padding=1, activation="relu"), Scale())
+    net.set_train_mode()
+    y: Floats = net(x)
+    dx: Floats = net.backward(y)
+    for p in net.parameters().values():
+        if p.grad is not None:
+            p.values -= 0.1 * p.grad
+            p.values = p.values - 0.1 * p.grad
+    net.zero_grad()
+    net.load_state_dict(net.to_device("cpu").state_dict())
+    with TemporaryDirectory() as folder:
+        net.save(Path(folder, "net.npz"))
+        net.load(str(Path(folder, "net.npz")))
+    theirs = fastconv.simplegrad.Conv2d(x.shape[-1], 2, (3, 2), pad_width=(1, 0, 1, 0))
+    assert_type(theirs.weight, fastconv.Parameter)
+    layer = mlx.nn.Conv2d(x.shape[-1], 2, kernel_size=3, padding=(1, 0))
+    layer.update({"bias": layer.bias + 1}).eval()
+    z: Floats = mlx.conv_general(x, layer.weight, stride=[1, 2], padding=([1, 1], [0, 1]))
+    return np.concatenate([a.ravel() for a in (dx, layer(x), z, theirs(x.transpose(0, 3, 1, 2)))])
+
+
 def refused(x: NDArray[np.float32], weight: NDArray[np.float32]) -> None:
     fastconv.conv2d(x, weight, pad_mode="zeros")  # type: ignore[arg-type]
     fastconv.conv2d(x, weight, stride="2")  # type: ignore[arg-type]
@@ -118,7 +153,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((1, 8, 9, 3), np.float32)
     weight = rng.standard_normal((3, 3, 3, 4), np.float32)
-    results = functions(x, weight), layers(x), planner(x), transposed(x)
+    results = functions(x, weight), layers(x), planner(x), transposed(x), modules(x)
     config: dict[str, Any] = fastconv.show_config(mode="dicts")
     assert all(bool(np.isfinite(result).all()) for result in results)
     assert config["fastconv"] == fastconv.__version__

@@ -11,9 +11,8 @@ from numpy.typing import DTypeLike
 from ..algorithms import candidates
 from ..arrays import ArrayLike, FloatArray, take
 from ..devices import Device, ShardingStrategy
-from ..problem import Activation, ConvProblem, ConvSpec, Padding, PadMode, Pair, Sizes
+from ..problem import Activation, ConvSpec, Padding, PadMode, Pair, Sizes
 from .layer import Layer, flag
-from .weights import Weights
 
 
 class _Conv(Layer):
@@ -64,18 +63,15 @@ class _Conv(Layer):
         self._initialise(spec, algorithm, device, has_bias, name, rng)
         self._sharding_strategy: ShardingStrategy | None = None
 
-    def _problem(self, shape: tuple[int, ...]) -> ConvProblem:
-        return ConvProblem.build(self._spec, shape)
-
     @property
     def filter(self) -> FloatArray:
-        """The filter, read-only. Assign a new one of the same shape and dtype to change it."""
-        return self._weights.weight
+        """The filter, read-only in eval mode. Assign a new one of the same shape and dtype."""
+        return self._state.weights.weight
 
     @filter.setter
     def filter(self, value: ArrayLike) -> None:
         new = take(value, "filter", self.dtype, self._spec.weight_shape)
-        self._weights = Weights(new, self._weights.bias)
+        self._held["weight"].values = new
 
     @property
     def pad_mode(self) -> PadMode:
@@ -150,9 +146,10 @@ class _Conv(Layer):
             axis = 0 if self.permute else -1
             split = np.array_split(np.arange(self.out_channels), len(shards))
             for shard, kept in zip(shards, split, strict=True):
-                bias = None if self.bias is None else self.bias[kept]
+                whole = self._state.weights
+                bias = None if whole.bias is None else whole.bias[kept]
                 shard._spec = dataclasses.replace(self._spec, out_channels=len(kept))
-                shard._weights = Weights(self.filter.take(kept, axis), bias)
+                shard._hold(type(whole)(whole.weight.take(kept, axis), bias))
         return shards
 
 

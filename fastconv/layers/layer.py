@@ -1,15 +1,15 @@
 """What all layers share: a weight and a bias, of which an input of any size is convolved."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from .. import planning
 from ..arrays import ArrayLike, FloatArray, empty, take
-from ..devices import Device, DeviceRef, cpu
-from ..problem import Activation, ConvSpec, Problem, TransposedSpec
-from .weights import Weights, initial
+from ..devices import Device, cpu
+from ..problem import Activation, ConvSpec, Problem, TransposedSpec, pose
+from .learning import Forward
+from .weights import Frozen, Held, Holding, State, Writable, checked_name, initial
 
 
 def flag(value: Any, name: str) -> bool:
@@ -18,30 +18,14 @@ def flag(value: Any, name: str) -> bool:
     return bool(value)
 
 
-def matching(
-    d: Mapping[str, ArrayLike], own: Mapping[str, FloatArray], strict: bool, dtype: np.dtype[Any]
-) -> list[FloatArray]:
-    """What `d` has for each key of a layer's `own` state, all of it checked."""
-    if not isinstance(d, Mapping):
-        raise TypeError(f"d must be a mapping; got {type(d).__name__}")
-    missing, unexpected = own.keys() - d.keys(), d.keys() - own.keys()
-    if strict and (missing or unexpected):
-        raise ValueError(
-            f"d must have the keys {list(own)}; "
-            f"missing {sorted(missing)}, unexpected {sorted(unexpected, key=str)}"
-        )
-    return [take(d.get(key, old), key, dtype, old.shape) for key, old in own.items()]
-
-
-class Layer:
+class Layer(Holding):
     """A convolution or transposed convolution with its weight, packed at the first call."""
 
     _dims: ClassVar[int]
-    _always: ClassVar[
-        str
-    ]  # parameters that `repr` shows, and those that it shows when they are set
-    _unless_default: ClassVar[str]
+    _always: ClassVar[str]  # parameters that `repr` shows
+    _unless_default: ClassVar[str]  # those that it shows when they are set
     _spec: ConvSpec | TransposedSpec
+    _state: State
 
     def _initialise(
         self,
@@ -53,19 +37,25 @@ class Layer:
         rng: "np.random.Generator | int | None",
     ) -> None:
         """What is left to do once `algorithm` is checked for `spec`."""
-        if not (name is None or isinstance(name, str)):
-            raise TypeError(f"name must be a str or None; got name={name!r}")
+        self._name = checked_name(name)
         self._spec = spec
         self._algorithm = algorithm
         self._device = cpu(device)
-        self._name = name
-        self._weights = initial(spec, flag(has_bias, "has_bias"), rng)
+        self._hold(initial(spec, flag(has_bias, "has_bias"), rng))
 
-    def _problem(self, shape: tuple[int, ...]) -> Problem:
-        """What is to be done with an input of this shape."""
-        raise NotImplementedError
+    def _hold(self, weights: Frozen | Writable) -> None:
+        """Have these weights, parameters of its own for them, and no call to go back from."""
+        self._state = State(weights)
+        parts = ("weight",) if weights.bias is None else ("weight", "bias")
+        self._held = {part: Held(self._state, part) for part in parts}
+        self._last: Forward | None = None
+        self._residual_grad: FloatArray | None = None
 
-    def __call__(
+    @property
+    def _weights(self) -> Frozen | Writable:
+        return self._state.weights
+
+    def forward(
         self,
         x: ArrayLike,
         *,
@@ -73,7 +63,10 @@ class Layer:
         out: FloatArray | None = None,
         num_threads: int | None = None,
     ) -> FloatArray:
-        """Convolve `x`.
+        """Convolve `x`. Calling the layer is the same.
+
+        In train mode what `backward` needs is kept, in copies: the caller may change `x` and the
+        result.
 
         Parameters
         ----------
@@ -104,7 +97,7 @@ class Layer:
         ValueError
             If an argument has the wrong shape or value.
         """
-        weights = self._weights
+        weights = self._state.weights
         dtype = self._spec.dtype
         if not (type(x) is np.ndarray and x.dtype == dtype):
             x = take(x, "x", dtype)
@@ -113,28 +106,105 @@ class Layer:
             result = empty(call.problem.result_shape, dtype)
             call.run(x, result, None, None)
             return result
-        problem = self._problem(x.shape) if call is None else call.problem
-        return planning.execute(
+        learning = Forward(self._spec, x) if weights.training else None
+        problem: Problem
+        if learning is not None:
+            problem = learning.computed
+        else:
+            problem = pose(self._spec, x.shape) if call is None else call.problem
+        result = planning.execute(
             problem,
             x,
             residual,
             out,
             num_threads,
-            (),  # nobody can write into this layer's own arrays
+            weights.constants(),
             lambda: call or weights.prepare(problem, self._algorithm, num_threads),
         )
+        if learning is not None:
+            learning.finish(result, residual is not None)
+            self._last = learning
+        return result
+
+    __call__ = forward
+
+    def backward(self, dy: ArrayLike, *, num_threads: int | None = None) -> FloatArray:
+        """From the gradient of a result to that of the input; adds to the parameters' `grad`.
+
+        It belongs to the last call in train mode, and each call allows one. The filter is taken as
+        it is now.
+
+        Parameters
+        ----------
+        dy : array-like, shape of that call's result
+            Of the layer's dtype.
+        num_threads : int, optional
+            As for a call.
+
+        Returns
+        -------
+        ndarray, shape of that call's input
+            `residual_grad` is that of its residual, if it had one.
+
+        Raises
+        ------
+        TypeError
+            If `dy` is no array or has another dtype.
+        ValueError
+            If there was no such call, or `dy` has another shape. Nothing is then changed.
+        """
+        last, weights = self._last, self._state.weights
+        if last is None:
+            raise ValueError(
+                "backward needs a call in train mode before it, one for each; "
+                f"got training={self.training}"
+            )
+        dz = last.before_activation(take(dy, "dy", self.dtype, last.problem.result_shape))
+        dx, *gradients = last.gradients(dz, weights.weight, self.has_bias, num_threads)
+        for parameter, gradient in zip(self._held.values(), gradients, strict=True):
+            parameter.accumulate(gradient)
+        self._residual_grad = np.array(dz) if last.has_residual else None
+        self._last = None
+        return dx
+
+    @property
+    def residual_grad(self) -> FloatArray | None:
+        """What `backward` found for the residual of that call; None if there was none."""
+        return self._residual_grad
+
+    @property
+    def training(self) -> bool:
+        """Whether the layer is in train mode."""
+        return self._state.weights.training
+
+    def _switch(self, training: bool) -> None:
+        self._state.switch(training)
+        self._last = self._residual_grad = None
+
+    def __copy__(self) -> Self:
+        """A layer with parameters of its own, which shares what cannot be written into."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._hold(self._state.weights.shared())
+        for part, parameter in twin._held.items():
+            parameter.label = self._held[part].label
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what only `backward` needs."""
+        return {**self.__dict__, "_last": None, "_residual_grad": None}
 
     @property
     def bias(self) -> FloatArray | None:
-        """The bias, read-only, or None. Assign a new one of the same shape and dtype."""
-        return self._weights.bias
+        """The bias, read-only in eval mode, or None. Assign a new one of its shape and dtype."""
+        return self._state.weights.bias
 
     @bias.setter
     def bias(self, value: ArrayLike) -> None:
         if not self.has_bias:
             raise ValueError("bias must not be set on a layer made with has_bias=False")
         new = take(value, "bias", self.dtype, (self.out_channels,))
-        self._weights = Weights(self._weights.weight, new)
+        self._held["bias"].values = new
 
     @property
     def in_channels(self) -> int:
@@ -157,24 +227,14 @@ class Layer:
         return self._spec.groups
 
     @property
-    def device(self) -> DeviceRef:
-        """Where the layer runs: a CPU."""
-        return self._device
-
-    @property
     def has_bias(self) -> bool:
         """Whether there is a bias."""
-        return self._weights.bias is not None
+        return self._state.weights.bias is not None
 
     @property
     def permute(self) -> bool:
         """Whether inputs and results are channel-first and filters ``(out, in, ...)``."""
         return self._spec.channels_first
-
-    @property
-    def name(self) -> str | None:
-        """What the keys of `state_dict` start with."""
-        return self._name
 
     @property
     def activation(self) -> Activation:
@@ -185,39 +245,6 @@ class Layer:
     def algorithm(self) -> str:
         """The algorithm that runs, or "auto" or "measure"."""
         return self._algorithm
-
-    def state_dict(self) -> dict[str, FloatArray]:
-        """The weight as ``weight`` and the bias, if any, as ``bias``; with ``name.`` in front.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Read-only arrays.
-        """
-        prefix = f"{self._name}." if self._name else ""
-        arrays = {"weight": self._weights.weight, "bias": self.bias}
-        return {prefix + key: array for key, array in arrays.items() if array is not None}
-
-    def load_state_dict(self, d: Mapping[str, ArrayLike], strict: bool = True) -> None:
-        """Take the weight and the bias from a dictionary such as `state_dict` gives.
-
-        Parameters
-        ----------
-        d : mapping of str to array-like
-        strict : bool
-            Whether the keys must be exactly this layer's; otherwise others are ignored, and what
-            is missing stays.
-
-        Raises
-        ------
-        TypeError
-            If `d` is no mapping, or an array has the wrong dtype.
-        ValueError
-            If an array has the wrong shape, or keys are missing or unexpected. Nothing is then
-            assigned.
-        """
-        new = matching(d, self.state_dict(), strict, self.dtype)
-        self._weights = Weights(new[0], new[1] if self.has_bias else None)
 
     def __repr__(self) -> str:
         shown = {name: repr(getattr(self, name)) for name in self._always.split()}

@@ -8,9 +8,8 @@ from numpy.typing import DTypeLike
 from .. import transposed
 from ..arrays import ArrayLike, FloatArray, take
 from ..devices import Device
-from ..problem import Activation, Pair, Sizes, TransposedProblem, TransposedSpec
+from ..problem import Activation, Pair, Sizes, TransposedSpec
 from .layer import Layer, flag
-from .weights import Weights
 
 _SHOWN = "in_channels out_channels dtype stride padding dilation output_padding num_groups"
 
@@ -41,18 +40,15 @@ class _ConvTranspose(Layer):
         transposed.check(spec, algorithm)
         self._initialise(spec, algorithm, device, has_bias, name, rng)
 
-    def _problem(self, shape: tuple[int, ...]) -> TransposedProblem:
-        return TransposedProblem.build(self._spec, shape)
-
     @property
     def weight(self) -> FloatArray:
-        """The weight, read-only. Assign a new one of the same shape and dtype to change it."""
-        return self._weights.weight
+        """The weight, read-only in eval mode. Assign a new one of the same shape and dtype."""
+        return self._state.weights.weight
 
     @weight.setter
     def weight(self, value: ArrayLike) -> None:
         new = take(value, "weight", self.dtype, self._spec.weight_shape)
-        self._weights = Weights(new, self._weights.bias)
+        self._held["weight"].values = new
 
 
 class ConvTranspose2d(_ConvTranspose):

@@ -3,8 +3,9 @@
 Salimans & Kingma, "Weight normalization", arXiv:1602.07868.
 """
 
+import copy
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,9 +14,10 @@ from ..arrays import ArrayLike, FloatArray, frozen, take
 from ..devices import Device
 from ..problem import Activation, Padding, PadMode, Sizes
 from .conv import Conv1D
-from .layer import Layer, matching
+from .layer import Layer
+from .module import Module
 from .transposed import ConvTranspose1d
-from .weights import Weights
+from .weights import Held, Holding, checked_name
 
 _PARAMETRIZATIONS = {  # what `torch.nn.utils.parametrizations.weight_norm` calls them
     "parametrizations.weight.original0": "weight_g",
@@ -23,41 +25,64 @@ _PARAMETRIZATIONS = {  # what `torch.nn.utils.parametrizations.weight_norm` call
 }
 
 
-class _WeightNorm:
-    """What both layers share. `_channels` says over which channels the norm is not taken.
+class _State:
+    """What the parameters refer to: norms `g`, directions `v`, and the layer that is called.
 
-    Those are the first axis of a channel-first weight, and the last of another.
+    Its weight follows from them whenever one is assigned; in train mode, where anyone may write
+    into them, in each call as well.
     """
 
-    _channels: ClassVar[str]
-    conv: Layer
-
-    def _initialise(self, conv: Layer, name: str | None) -> None:
-        if not (name is None or isinstance(name, str)):
-            raise TypeError(f"name must be a str or None; got name={name!r}")
+    def __init__(self, conv: Layer, channels: str) -> None:
         self.conv = conv
-        self._name = name
-        self._v = conv._weights.weight
-        self._g = frozen(self._norms(self._v).astype(conv.dtype).reshape(-1, 1, 1))
+        self.channels = channels
+        self.v = conv._state.weights.weight
+        self.g = frozen(self.norms(self.v).astype(conv.dtype).reshape(-1, 1, 1))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._g, self._v = frozen(self._g), frozen(self._v)
+        self.g, self.v = self._own(self.g), self._own(self.v)
 
-    def __call__(
-        self,
-        x: ArrayLike,
-        *,
-        residual: ArrayLike | None = None,
-        out: FloatArray | None = None,
-        num_threads: int | None = None,
-    ) -> FloatArray:
-        """Convolve `x`, as `conv` does."""
-        return self.conv(x, residual=residual, out=out, num_threads=num_threads)
+    def _own(self, array: FloatArray) -> FloatArray:
+        """A copy for the mode that there is."""
+        return np.array(array, self.conv.dtype) if self.conv.training else frozen(array)
 
-    def _norms(self, v: FloatArray) -> FloatArray:
+    def array(self, part: str) -> FloatArray:
+        """One of them, or the bias."""
+        if part == "bias":
+            return self.conv._state.array(part)
+        return self.g if part == "weight_g" else self.v
+
+    def assign(self, new: dict[str, FloatArray]) -> None:
+        """Replace some by copies, and the weight; nothing if there is no weight for them."""
+        g, v = new.get("weight_g", self.g), new.get("weight_v", self.v)
+        bias = {"bias": new["bias"]} if "bias" in new else {}
+        self.conv._state.assign({"weight": self.weight(g, v), **bias})
+        self.g = self._own(g) if g is not self.g else g
+        self.v = self._own(v) if v is not self.v else v
+
+    def refresh(self) -> None:
+        """Make the weight of what may have been written."""
+        self.conv._state.assign({"weight": self.weight(self.g, self.v)})
+
+    def switch(self, training: bool) -> None:
+        """Replace all by copies for the other mode, unless they are for it already."""
+        if training != self.conv.training:
+            self.refresh()
+            self.conv._switch(training)
+            self.g, self.v = self._own(self.g), self._own(self.v)
+
+    def rows(self, v: FloatArray) -> FloatArray:
+        """The taps that share a norm, channel by channel."""
+        channels = v.shape[0 if self.conv.permute else -1]
+        return np.moveaxis(v, 0 if self.conv.permute else -1, 0).reshape(channels, -1)
+
+    def per_channel(self, numbers: FloatArray) -> FloatArray:
+        """A number for each channel, to be multiplied with weights."""
+        return numbers[:, None, None] if self.conv.permute else numbers
+
+    def norms(self, v: FloatArray) -> FloatArray:
         """The norm of each channel's taps, in float64."""
-        rows = np.moveaxis(v, 0 if self.conv.permute else -1, 0).reshape(self._g_shape[0], -1)
+        rows = self.rows(v)
         with np.errstate(invalid="ignore", divide="ignore"):
             largest = abs(rows).max(axis=1).astype(np.float64)  # whose square may be out of range
             norms = np.asarray(
@@ -66,69 +91,138 @@ class _WeightNorm:
         wrong = np.flatnonzero(~(np.isfinite(largest) & (largest > 0)))
         if len(wrong):
             raise ValueError(
-                f"weight_v must have a norm that is finite and not 0 for each {self._channels} "
+                f"weight_v must have a norm that is finite and not 0 for each {self.channels} "
                 f"channel; got {largest[wrong[0]]} for channel {wrong[0]}"
             )
         return norms
 
-    def _assign(self, g: FloatArray, v: FloatArray, bias: FloatArray | None) -> None:
-        scales = g.reshape(-1).astype(np.float64) / self._norms(v)
-        if self.conv.permute:
-            scales = scales[:, None, None]
-        weight = (v * scales).astype(self.conv.dtype)
-        self._g, self._v = frozen(g), frozen(v)
-        self.conv._weights = Weights(weight, bias)
+    def weight(self, g: FloatArray, v: FloatArray) -> FloatArray:
+        """``g * v / ||v||``; `v` itself where `g` is its norm, as it is at first."""
+        norms, wanted = self.norms(v), g.reshape(-1)
+        scales = np.where(wanted == norms.astype(wanted.dtype), 1.0, wanted / norms)
+        return (v * self.per_channel(scales)).astype(self.conv.dtype)
+
+    def gradients(self, dw: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Of `g` and `v`, from that of the weight (Salimans & Kingma, equation 3)."""
+        norms, g = self.norms(self.v), self.g.reshape(-1).astype(np.float64)
+        dg = (self.rows(dw).astype(np.float64) * self.rows(self.v)).sum(axis=1) / norms
+        along = self.v * self.per_channel(dg / norms)
+        dv = (dw - along) * self.per_channel(g / norms)
+        return dg.reshape(-1, 1, 1).astype(dw.dtype), dv.astype(dw.dtype)
+
+
+class _WeightNorm(Holding):
+    """What both layers share. `_channels` says over which channels the norm is not taken.
+
+    Those are the first axis of a channel-first weight, and the last of another.
+    """
+
+    _channels: ClassVar[str]
+    _state: _State
+    conv: Layer
+
+    def _initialise(self, conv: Layer, name: str | None) -> None:
+        self._name = checked_name(name)
+        self.conv = conv
+        self._hold_all(_State(conv, self._channels))
+
+    def _hold_all(self, state: _State) -> None:
+        """Have this state, with parameters of its own."""
+        parts = ("weight_g", "weight_v", *(("bias",) if state.conv.has_bias else ()))
+        self._state = state
+        self._held = {part: Held(state, part) for part in parts}
+
+    def __copy__(self) -> Self:
+        """A layer with parameters of its own, which shares what cannot be written into."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin.conv = copy.copy(self.conv)
+        state = copy.copy(self._state)
+        state.conv = twin.conv
+        twin._hold_all(state)
+        return twin
+
+    def forward(
+        self,
+        x: ArrayLike,
+        *,
+        residual: ArrayLike | None = None,
+        out: FloatArray | None = None,
+        num_threads: int | None = None,
+    ) -> FloatArray:
+        """Convolve `x`, as `conv` does."""
+        if self.training:
+            self._state.refresh()
+        return self.conv(x, residual=residual, out=out, num_threads=num_threads)
+
+    __call__ = forward
+
+    def backward(self, dy: ArrayLike, *, num_threads: int | None = None) -> FloatArray:
+        """As that of `conv`, but for gradients of `weight_g` and `weight_v`, not of its weight."""
+        bias = self._held.get("bias")
+        own = self.conv._held
+        for parameter in own.values():
+            parameter.grad = None
+        dx = self.conv.backward(dy, num_threads=num_threads)
+        found = {part: parameter.grad for part, parameter in own.items()}
+        for parameter in own.values():
+            parameter.grad = None
+        dw = found["weight"]
+        assert dw is not None
+        dg, dv = self._state.gradients(dw)
+        self._held["weight_g"].accumulate(dg)
+        self._held["weight_v"].accumulate(dv)
+        if bias is not None and found["bias"] is not None:
+            bias.accumulate(found["bias"])
+        return dx
 
     @property
-    def _g_shape(self) -> tuple[int, int, int]:
-        shape = self.conv._spec.weight_shape
-        return (shape[0] if self.conv.permute else shape[-1], 1, 1)
+    def residual_grad(self) -> FloatArray | None:
+        """What `backward` found for the residual of that call; None if there was none."""
+        return self.conv.residual_grad
+
+    def submodules(self) -> dict[str, Module]:
+        """None: the weight of `conv` is no parameter."""
+        return {}
+
+    @property
+    def training(self) -> bool:
+        """Whether the layer is in train mode."""
+        return self.conv.training
+
+    def _switch(self, training: bool) -> None:
+        self._state.switch(training)
 
     @property
     def weight_g(self) -> FloatArray:
-        """The norm that the weight has for each channel, read-only until a new one is assigned."""
-        return self._g
+        """The norm of the weight for each channel, read-only in eval mode; may be assigned."""
+        return self._state.g
 
     @weight_g.setter
     def weight_g(self, value: ArrayLike) -> None:
-        new = take(value, "weight_g", self.conv.dtype, self._g_shape)
-        self._assign(new, self._v, self.bias)
+        self._held["weight_g"].values = take(
+            value, "weight_g", self.conv.dtype, self._state.g.shape
+        )
 
     @property
     def weight_v(self) -> FloatArray:
-        """The direction of the weight, of any norm but 0; read-only until a new one is assigned."""
-        return self._v
+        """The direction of the weight, of any norm but 0; as `weight_g` in all else."""
+        return self._state.v
 
     @weight_v.setter
     def weight_v(self, value: ArrayLike) -> None:
-        new = take(value, "weight_v", self.conv.dtype, self._v.shape)
-        self._assign(self._g, new, self.bias)
+        self._held["weight_v"].values = take(
+            value, "weight_v", self.conv.dtype, self._state.v.shape
+        )
 
     @property
     def bias(self) -> FloatArray | None:
-        """The bias, read-only, or None. Assign a new one of the same shape and dtype."""
+        """The bias, read-only in eval mode, or None. Assign a new one of its shape and dtype."""
         return self.conv.bias
 
     @bias.setter
     def bias(self, value: ArrayLike) -> None:
         self.conv.bias = value
-
-    @property
-    def name(self) -> str | None:
-        """What the keys of `state_dict` start with."""
-        return self._name
-
-    def state_dict(self) -> dict[str, FloatArray]:
-        """`weight_g`, `weight_v` and the bias, if any, as ``bias``; with ``name.`` in front.
-
-        Returns
-        -------
-        dict of str to ndarray
-            Read-only arrays.
-        """
-        prefix = f"{self._name}." if self._name else ""
-        arrays = {"weight_g": self._g, "weight_v": self._v, "bias": self.bias}
-        return {prefix + key: array for key, array in arrays.items() if array is not None}
 
     def load_state_dict(self, d: Mapping[str, ArrayLike], strict: bool = True) -> None:
         """Take all that `state_dict` gives from a dictionary such as it gives, or PyTorch.
@@ -152,14 +246,17 @@ class _WeightNorm:
             or unexpected. Nothing is then assigned.
         """
         if isinstance(d, Mapping):
-            prefix = f"{self._name}." if self._name else ""
-            renamed = {prefix + new: prefix + old for new, old in _PARAMETRIZATIONS.items()}
-            twice = sorted(new for new, old in renamed.items() if new in d and old in d)
-            if twice:
-                raise ValueError(f"d must have each array once; got {twice} by two names")
-            d = {renamed.get(key, key): array for key, array in d.items()}
-        new = matching(d, self.state_dict(), strict, self.conv.dtype)
-        self._assign(new[0], new[1], new[2] if self.conv.has_bias else None)
+            d = self._renamed(d)
+        super().load_state_dict(d, strict)
+
+    def _renamed(self, d: Mapping[str, ArrayLike]) -> Mapping[str, ArrayLike]:
+        """With the keys of this layer instead of PyTorch's."""
+        prefix = f"{self._name}." if self._name else ""
+        renamed = {prefix + new: prefix + old for new, old in _PARAMETRIZATIONS.items()}
+        twice = sorted(new for new, old in renamed.items() if new in d and old in d)
+        if twice:
+            raise ValueError(f"d must have each array once; got {twice} by two names")
+        return {renamed.get(key, key): array for key, array in d.items()}
 
     def __repr__(self) -> str:
         return repr(self.conv).replace(type(self.conv).__name__, type(self).__name__, 1)
