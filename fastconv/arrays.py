@@ -132,6 +132,8 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
 
 def _overlaps_itself(array: NDArray[Any]) -> bool:
     """Whether two elements may share memory: a stride is shorter than what lies within it."""
+    if not array.size:
+        return False
     reach = array.itemsize
     axes = zip(array.strides, array.shape, strict=True)
     for stride, size in sorted((abs(stride), size) for stride, size in axes if size > 1):

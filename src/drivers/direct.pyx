@@ -14,8 +14,9 @@ from fastconv._native.levels cimport (
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
-    COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Sizes, Timer, at, first_inside, lap, pitch, source_of, start_timer, step_cycles, streaming,
+    COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Axis,
+    Plan as Base, Sizes, Timer, at, axis_of, first_inside, lap, pitch, source_of, start_timer,
+    step_cycles, streaming, tap_of,
 )
 from fastconv._native.tiles cimport launch, run_pixels
 
@@ -23,24 +24,6 @@ from fastconv._native.tiles cimport launch, run_pixels
 cdef enum:
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
-
-
-# Along one dimension of a block: how a tap of an output is found among the copied inputs.
-cdef struct Axis:
-    ptrdiff_t count      # inputs that the block's outputs read
-    ptrdiff_t per_output, per_tap
-    bint every           # all inputs of the span (else: taps of each output, one by one)
-
-
-cdef Axis axis_of(ptrdiff_t outputs, ptrdiff_t kernel, ptrdiff_t stride,
-                  ptrdiff_t dilation) noexcept nogil:
-    cdef Axis a
-    cdef ptrdiff_t span = (outputs - 1) * stride + (kernel - 1) * dilation + 1
-    a.every = span <= outputs * kernel
-    a.count = span if a.every else outputs * kernel
-    a.per_output = stride if a.every else kernel
-    a.per_tap = dilation if a.every else 1
-    return a
 
 
 # How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
@@ -88,12 +71,6 @@ cdef struct Slab:
 
 cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
     return a.n == b.n and a.h == b.h and a.w == b.w and a.oh == b.oh and a.ow == b.ow
-
-
-cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdiff_t kernel,
-                             ptrdiff_t stride, ptrdiff_t dilation) noexcept nogil:
-    """The coordinate of a block's i-th copied input, which may lie in the padding."""
-    return start + (i if a.every else i // kernel * stride + i % kernel * dilation)
 
 
 cdef class Plan(Base):
