@@ -262,7 +262,7 @@ def test_an_input_without_rows_or_columns_is_all_padding(level, dtype, algorithm
 @pytest.mark.parametrize("dilation", [2**20, 2**30])
 @pytest.mark.parametrize(("make", "counts"), [(direct, (4, 8)), *((m, c) for m, *c in LANEWISE)])
 def test_work_does_not_grow_with_the_dilation(level, dtype, make, counts, dilation):
-    """Taps far apart, all but the first in the padding: what lies between takes no time or memory."""
+    """All taps but the first lie in the padding: what is between takes no time and no memory."""
     rest = {"padding": (0, dilation, 0, dilation), "dilation": dilation, "pad_value": 1.0}
     case = make((3, 3), *counts, (2, 2), **rest)
     x, weight, *_ = case.arrays(dtype)
