@@ -35,7 +35,7 @@ EDGES = [
     # every length of the last register tile
     *(direct(n, 17, 33, 3, padding=1) for n in range(1, 30)),
     *(depthwise(n, 33, 3, padding=1) for n in range(1, 30)),
-    *(grouped(n, 5, 3, 4, 3, padding=1) for n in range(1, 18)),
+    *(grouped(n, 5, 3, 4, 3, padding=1) for n in range(1, 10)),
     # long, few channels, split over columns
     direct(3000, 1, 1, 3, padding=1),
     direct(3000, 3, 8, 5, padding="same", **ALL),

@@ -140,7 +140,7 @@ EDGES = [
         for c, f, s in zip(PER_GROUP, reversed(PER_GROUP), (1, 2, 3) * 3, strict=True)
     ),
     *(grouped((3, 11), 5, 3, 5, (2, k), padding=k // 2, stride=s) for k in KERNELS for s in (1, 2)),
-    *(grouped((3, 11), 2, 17, 3, (2, k), padding=k, dilation=d) for k in KERNELS for d in (1, 2)),
+    *(grouped((3, 11), 2, 17, 3, (2, k), padding=k, dilation=2) for k in KERNELS),
     depthwise((20, 20), 9, (31, 31), padding=15),
     # long in one direction
     direct((3, 1500), 3, 8, (3, 3), padding=1),
