@@ -143,7 +143,7 @@ class Grouped(Direct):
     """`Direct` for groups of few channels: a vector holds those of several groups."""
 
     name = "grouped"
-    supported = "groups of 2 or more input channels"
+    supported = "2 or more groups of 2 or more input channels"
     form = "lanewise"
 
     def supports(self, spec: ConvSpec) -> bool:

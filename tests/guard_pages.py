@@ -74,6 +74,10 @@ def shapes():
             (5, 31, 33, 33, 33, 1),
             (6, 15, 17, 51, 17, 2),
             (3, 3, 64, 64, 64, 1),
+            (1, 1, 6, 9, 3, 1),
+            (1, 2, 34, 34, 17, 3),
+            (2, 9, 20, 4, 4, 1),
+            (3, 3, 120, 123, 3, 1),
         ]
     ]
     long = [
@@ -84,11 +88,13 @@ def shapes():
             (300, 1, 17, 7, "causal", 1),
             (300, 9, 33, 4, "same", 1),
             (61, 17, 17, 5, 0, 17),
+            (61, 15, 20, 9, 0, 5),
         ]
     ]
     reflected = [
         Case((5, 6), 9, 17, (3, 3), padding=2, pad_mode="reflect", **everything),
         Case((5, 6), 9, 9, (3, 3), padding=2, pad_mode="wrap", groups=9, **everything),
+        Case((5, 6), 9, 15, (3, 3), padding=2, pad_mode="symmetric", groups=3, **everything),
     ]
     upsampling = [
         Transposed((length,), c, f, (k,), stride, padding, more, d, groups, **everything)

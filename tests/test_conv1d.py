@@ -24,28 +24,41 @@ def depthwise(length, channels, kernel, multiplier=1, **rest):
     return Case((length,), channels, filters, (kernel,), **rest)
 
 
+def grouped(length, groups, channels, filters, kernel, **rest):
+    """`channels` and `filters` are those of a group."""
+    counts = (groups * channels, groups * filters)
+    return Case((length,), *counts, (kernel,), groups=groups, algorithm="grouped", **rest)
+
+
 ALL = {"bias": True, "residual": True, "activation": "relu6"}
 EDGES = [
     # every length of the last register tile
     *(direct(n, 17, 33, 3, padding=1) for n in range(1, 30)),
     *(depthwise(n, 33, 3, padding=1) for n in range(1, 30)),
+    *(grouped(n, 5, 3, 4, 3, padding=1) for n in range(1, 10)),
     # long, few channels, split over columns
     direct(3000, 1, 1, 3, padding=1),
     direct(3000, 3, 8, 5, padding="same", **ALL),
     direct(3000, 1, 64, 16, stride=8),
     direct(3000, 80, 96, 3, padding="same", bias=True),
     depthwise(3000, 5, 7, padding="causal", **ALL),
+    depthwise(30_000, 1, 3, 2, padding=1, num_threads=2),
+    grouped(30_000, 2, 2, 3, 9, padding=4, num_threads=2, bias=True),
     # causal, dilated: most taps before the beginning
     direct(100, 16, 24, 3, padding="causal", dilation=64),
     direct(9, 16, 24, 3, padding="causal", dilation=24),
     direct(60, 9, 16, 2, padding="causal", dilation=12, stride=3),
     depthwise(100, 17, 3, padding="causal", dilation=24),
+    grouped(100, 5, 4, 2, 3, padding="causal", dilation=24),
+    depthwise(9, 17, 3, padding="causal", dilation=100_000),
     # few steps, many channels; several blocks and slabs
     *(direct(n, 512, 130, 3, padding=1, **ALL) for n in (1, 2, 5, 8)),
     direct(7, 2100, 70, 1),
     direct(3, 70, 2100, 2, padding=(1, 0)),
     # speech: long strided grouped kernels
     direct(200, 64, 64, 41, stride=4, padding=20, groups=4),
+    grouped(200, 4, 16, 16, 41, stride=4, padding=20),
+    grouped(200, 16, 4, 4, 41, stride=2, padding=20),
     direct(300, 1, 16, 15, padding=7),
     # strides beyond the kernel, padding beyond the kernel
     direct(100, 9, 17, 3, stride=17),

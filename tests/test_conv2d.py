@@ -31,16 +31,28 @@ def depthwise(size, channels, kernel, multiplier=1, **rest):
     )
 
 
+def grouped(size, groups, channels, filters, kernel, **rest):
+    """`channels` and `filters` are those of a group."""
+    counts = (groups * channels, groups * filters)
+    return Case(size, *counts, kernel, groups=groups, algorithm="grouped", **rest)
+
+
 ALL = {"bias": True, "residual": True, "activation": "relu6"}
+LANEWISE = ((depthwise, 8), (grouped, 4, 2, 3))
+PER_GROUP = (2, 3, 4, 5, 8, 12, 16, 17, 40)
+KERNELS = range(1, 10)
 EDGES = [
     # small maps with many channels
     *(direct((n, n), 130, 70, (3, 3), padding=1, **ALL) for n in range(1, 9)),
     *(depthwise((n, n), 130, (3, 3), padding=1, **ALL) for n in range(1, 9)),
+    *(grouped((n, n), 13, 5, 7, (3, 3), padding=1, **ALL) for n in range(1, 9)),
     # every width of the last register tile, inside, with padding and with stride
     *(direct((4, w), 17, 33, (3, 3), padding=1) for w in range(1, 30)),
     *(direct((3, w + 2), 8, 65, (2, 3)) for w in range(1, 30)),
     *(depthwise((4, w), 33, (3, 3), padding=1) for w in range(1, 30)),
     *(depthwise((5, w), 16, (5, 5), stride=2, padding=2) for w in range(1, 30, 3)),
+    *(grouped((3, w), 5, 4, 4, (3, 3), padding=1) for w in range(1, 18)),
+    *(grouped((3, w), 5, 3, 5, (2, 4), stride=2, padding=2) for w in range(1, 30, 3)),
     # one row, one column
     direct((1, 40), 8, 16, (1, 3)),
     direct((1, 40), 8, 16, (3, 3), padding=1),
@@ -55,6 +67,11 @@ EDGES = [
     direct((15, 15), 8, 40, (4, 2), padding="same", dilation=(5, 7)),
     depthwise((20, 21), 17, (3, 3), padding=12, dilation=12),
     depthwise((20, 21), 17, (3, 3), padding=24, dilation=24, pad_value=-1.0),
+    grouped((20, 21), 3, 5, 6, (3, 3), padding=12, dilation=(12, 7)),
+    # one output sees little of what its filter reaches over
+    depthwise((3, 5), 9, (3, 1), padding=(30_000, 0), dilation=(30_000, 1)),
+    grouped((3, 5), 3, 2, 3, (1, 2), stride=(1, 999), padding=(0, 30_000), dilation=(1, 15_000)),
+    depthwise((5, 4), 5, (3, 3), padding=120, stride=99, dilation=101, pad_value=2.0),
     direct((3, 5), 3, 8, (1, 2), stride=(1, 999), padding=(0, 30_000), dilation=(1, 15_000)),
     # first layers: few channels, large kernels
     direct((37, 41), 3, 64, (7, 7), stride=2, padding=3, **ALL),
@@ -86,11 +103,14 @@ EDGES = [
     direct((12, 40), 64, 48, (1, 1), x_layout="transposed", out_layout="every other"),
     depthwise((12, 40), 64, (3, 3), padding=1, x_layout="transposed", out_layout="channels first"),
     depthwise((12, 40), 64, (3, 3), padding=1, x_layout="strided", out_layout="every other"),
+    grouped((12, 40), 8, 4, 8, (3, 3), padding=1, x_layout="transposed", out_layout="flipped"),
+    grouped((12, 40), 8, 4, 4, (3, 3), padding=1, x_layout="cropped", out_layout="every other"),
     # strides beyond the kernel
     direct((20, 22), 9, 17, (2, 3), stride=(5, 4)),
     direct((20, 22), 16, 64, (1, 1), stride=(3, 7), padding=1),
     direct((6, 6), 8, 16, (3, 3), stride=50, padding=1),
     depthwise((20, 22), 9, (2, 3), stride=(5, 4), padding=(1, 0, 0, 2)),
+    grouped((20, 22), 5, 3, 2, (2, 1), stride=(5, 2), padding=(1, 0, 0, 2)),
     # padding beyond the kernel
     direct((4, 5), 8, 16, (2, 2), padding=(5, 4, 3, 6), pad_value=2.0, bias=True),
     direct((4, 5), 8, 16, (2, 2), padding=(5, 4, 3, 6)),
@@ -98,8 +118,8 @@ EDGES = [
     depthwise((4, 5), 8, (2, 2), padding=(5, 4, 3, 6), pad_value=2.0, bias=True),
     # pad modes: one reflection, many, and of a single pixel
     *(
-        make(size, 9, *rest, (3, 3), padding=padding, pad_mode=mode)
-        for make, rest in ((direct, (17,)), (depthwise, ()))
+        make(size, *counts, (3, 3), padding=padding, pad_mode=mode)
+        for make, *counts in ((direct, 9, 17), (depthwise, 9), (grouped, 3, 3, 5))
         for size, padding in (
             ((5, 6), (4, 3, 5, 2)),
             ((5, 6), (17, 13, 11, 20)),
@@ -114,11 +134,21 @@ EDGES = [
     direct((9, 10), 33, 33, (3, 3), padding=1, groups=33),
     *(depthwise((9, 10), c, (3, 3), m, padding=1, **ALL) for c in (1, 7, 33) for m in (1, 2, 3)),
     depthwise((9, 10), 1, (3, 3), 70),
+    *(grouped((4, 9), 9, c, c, (3, 3), padding=1, **ALL) for c in PER_GROUP),
+    *(
+        grouped((4, 9), 5, c, f, (2, 3), stride=s, padding=1)
+        for c, f, s in zip(PER_GROUP, reversed(PER_GROUP), (1, 2, 3) * 3, strict=True)
+    ),
+    *(grouped((3, 11), 5, 3, 5, (2, k), padding=k // 2, stride=s) for k in KERNELS for s in (1, 2)),
+    *(grouped((3, 11), 2, 17, 3, (2, k), padding=k, dilation=2) for k in KERNELS),
     depthwise((20, 20), 9, (31, 31), padding=15),
     # long in one direction
     direct((3, 1500), 3, 8, (3, 3), padding=1),
     direct((1500, 3), 3, 8, (3, 3), padding=1),
     depthwise((2, 1500), 4, (3, 3), padding=1),
+    grouped((2, 1500), 2, 3, 3, (3, 3), padding=1),
+    grouped((1500, 2), 2, 3, 3, (3, 3), padding=1, num_threads=2),
+    *(make((7, 7), *counts, (3, 3), batch=0, **ALL) for make, *counts in LANEWISE),
     direct((7, 7), 8, 16, (3, 3), batch=0, **ALL),
 ]
 
@@ -137,6 +167,8 @@ POISONED = [
     depthwise((9, 31), 33, (3, 3), padding=1, bias=True),
     depthwise((9, 13), 7, (5, 4), 2, stride=2, padding=2),
     depthwise((9, 13), 16, (3, 3), dilation=2, padding=5, residual=True),
+    grouped((9, 31), 9, 3, 4, (3, 3), padding=1, bias=True),
+    grouped((9, 13), 2, 20, 3, (5, 4), stride=2, padding=2),
 ]
 
 
@@ -219,16 +251,35 @@ def test_without_a_batch(level, dtype):
 
 
 @pytest.mark.parametrize("padding", [(2, 2, 0, 0), (3, 1, 0, 1)])
-def test_an_input_without_rows_is_all_padding(level, dtype, padding):
-    case = direct((0, 6), 4, 8, (3, 3), padding=padding, pad_value=2.0, bias=True)
-    check(case, dtype)
+@pytest.mark.parametrize("algorithm", ["direct", "depthwise", "grouped"])
+def test_an_input_without_rows_or_columns_is_all_padding(level, dtype, algorithm, padding):
+    groups = {"direct": 1, "depthwise": 4, "grouped": 2}[algorithm]
+    rest = {"groups": groups, "algorithm": algorithm, "pad_value": 2.0, "bias": True}
+    check(Case((0, 6), 4, 8, (3, 3), padding=padding, **rest), dtype)
+    check(Case((6, 0), 4, 8, (3, 3), padding=padding[2:] + padding[:2], **rest), dtype)
 
 
-def test_algorithms_agree(level, dtype):
-    """On small integers to the bit."""
-    case = depthwise((9, 10), 17, (3, 3), 2, padding=1)
+@pytest.mark.parametrize("dilation", [2**20, 2**30])
+@pytest.mark.parametrize(("make", "counts"), [(direct, (4, 8)), *((m, c) for m, *c in LANEWISE)])
+def test_work_does_not_grow_with_the_dilation(level, dtype, make, counts, dilation):
+    """All taps but the first lie in the padding: what is between takes no time and no memory."""
+    rest = {"padding": (0, dilation, 0, dilation), "dilation": dilation, "pad_value": 1.0}
+    case = make((3, 3), *counts, (2, 2), **rest)
     x, weight, *_ = case.arrays(dtype)
-    first, *others = (case.run(x, weight, algorithm=a) for a in ("direct", "depthwise", "auto"))
+    wanted = reference.conv2d(x, weight[:1, :1], groups=case.groups)
+    wanted += weight.sum((0, 1, 2)) - weight[0, 0].sum(0)
+    np.testing.assert_array_equal(case.run(x, weight), wanted)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [depthwise((9, 10), 17, (3, 3), 2, padding=1), grouped((9, 10), 7, 3, 4, (3, 3), padding=1)],
+    ids=str,
+)
+def test_algorithms_agree(level, dtype, case):
+    """On small integers to the bit."""
+    x, weight, *_ = case.arrays(dtype)
+    first, *others = (case.run(x, weight, algorithm=a) for a in ("direct", case.algorithm, "auto"))
     for other in others:
         np.testing.assert_array_equal(first, other)
 

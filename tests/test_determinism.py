@@ -15,6 +15,8 @@ SHAPES = [
     Case((30, 33), 48, 48, (3, 3), padding="same", dilation=5, groups=3),
     Case((40, 40), 40, 40, (3, 3), padding=1, groups=40),
     Case((40, 40), 40, 80, (5, 5), padding=2, groups=40, pad_mode="reflect"),
+    Case((40, 40), 64, 96, (3, 3), stride=2, padding=1, groups=16, bias=True),
+    Case((5, 5), 600, 600, (3, 3), padding=1, groups=600),
     Case((3000,), 80, 40, (3,), padding=1),
     Case((31, 30), 40, 72, (5, 5), padding=2, bias=True),
     Case((21, 30), 40, 72, (7, 9), padding=4, dilation=2),

@@ -177,6 +177,12 @@ PARAMETERS = [
         V,
         r"algorithm='.*' supports stride 1 with a filter of 2 rows and columns; got kernel \(",
     ),
+    (
+        "algorithm",
+        "grouped",
+        V,
+        r"algorithm='grouped' supports 2 or more groups of 2 or more input .*; got .* in 1 groups",
+    ),
 ]
 # `out` for conv2d
 OUTS = [
@@ -308,6 +314,13 @@ def test_out_may_lie_between_the_elements_of_an_input():
     fastconv.conv2d(x, weight, out=out)
     assert (x == 1).all()
     assert (out == 8).all()
+
+
+def test_an_empty_out_overlaps_nothing():
+    """NumPy gives empty arrays strides of 0."""
+    x, weight = zeros(0, 6, 6, 3), zeros(3, 3, 3, 8)
+    out = zeros(0, 4, 4, 8)
+    assert fastconv.conv2d(x, weight, out=out) is out
 
 
 def test_numpy_integers_are_integers():

@@ -14,6 +14,7 @@ CASES = [
     Case((9, 20), 12, 24, (3, 2), stride=2, padding=2, groups=3, bias=True, residual=True),
     Case((9, 20), 17, 34, (3, 3), padding=1, groups=17, bias=True, residual=True),
     Case((9, 20), 16, 16, (3, 3), groups=16, bias=True, residual=True),
+    Case((9, 20), 34, 18, (3, 3), padding=1, groups=2, bias=True, residual=True),
     Case((9, 20), 16, 24, (3, 3), bias=True, residual=True),
     Case((9, 20), 16, 24, (1, 1), bias=True, residual=True, batch=2),
     Case((5, 3), 16, 24, (3, 3), padding=1, bias=True, residual=True),

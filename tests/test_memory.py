@@ -9,7 +9,7 @@ import pytest
 from cases import Case
 
 from fastconv import Conv1D, ConvTranspose1d, levels, planning
-from fastconv._native.direct import Plan
+from fastconv._native import direct, lanewise
 from fastconv._native.packing import Filter
 from fastconv.algorithms import Winograd, candidates
 from fastconv.problem import ConvProblem
@@ -92,14 +92,14 @@ print(peak() - before)
 
 def plan(size, channels, filters, kernel, *, stride=1, dilation=1, groups=1, dtype=np.float32):
     """A native plan with "same" padding."""
-    form = "depthwise" if groups == channels else "dense"
+    driver, form = (direct, "dense") if groups == 1 else (lanewise, "lanewise")
     shape = (*kernel, channels // groups, filters)
     padding = [(k - 1) * dilation // 2 for k in kernel]
     out_size = [
         (n + 2 * p - (k - 1) * dilation - 1) // stride + 1
         for n, p, k in zip(size, padding, kernel, strict=True)
     ]
-    return Plan(
+    return driver.Plan(
         Filter(shape, groups, form, np.dtype(dtype).itemsize, levels.running()),
         (1, *size, channels),
         tuple(out_size),
@@ -126,6 +126,9 @@ WORKSPACES = [
     ((28, 28), 256, 256, (3, 3), {"dilation": 2}),
     ((1, 3000), 80, 384, (1, 3), {}),
     ((56, 56), 144, 144, (3, 3), {"groups": 144}),
+    ((56, 56), 128, 128, (3, 3), {"groups": 32}),
+    ((7, 7), 2048, 2048, (3, 3), {"groups": 64}),
+    ((1, 3000), 512, 512, (1, 31), {"groups": 512, "dilation": 64}),
 ]
 
 
@@ -143,7 +146,12 @@ def test_workspace_of_common_layers(
 @pytest.mark.parametrize("scale", [4, 16])
 @pytest.mark.parametrize(
     ("size", "channels", "kernel", "groups"),
-    [((64, 64), 64, (3, 3), 1), ((1, 4000), 80, (1, 5), 1), ((64, 64), 64, (5, 5), 64)],
+    [
+        ((64, 64), 64, (3, 3), 1),
+        ((1, 4000), 80, (1, 5), 1),
+        ((64, 64), 64, (5, 5), 64),
+        ((64, 64), 64, (5, 5), 16),
+    ],
 )
 def test_workspace_does_not_grow_with_the_image(level, size, channels, kernel, groups, scale):
     large = tuple(n if n == 1 else n * scale for n in size)

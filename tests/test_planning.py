@@ -153,6 +153,7 @@ def test_explanations_as_text(layer, shape):
     [
         (Conv2d(3, 8, 16, padding=1), (2, 9, 10, 8), "direct", 2 * 9 * 10 * 9 * 8 * 16),
         (Conv2d(3, 8, 16, num_groups=4), (9, 10, 8), "direct", 7 * 8 * 9 * 2 * 16),
+        (Conv2d(3, 8, 16, num_groups=4), (9, 10, 8), "grouped", 7 * 8 * 9 * 2 * 16),
         (Conv2d(3, 8, 16, num_groups=8), (9, 10, 8), "depthwise", 7 * 8 * 9 * 16),
         # tiles, products, inputs, outputs
         (Conv2d(3, 8, 16, **SAME), (9, 10, 8), "winograd_2x2_3x3", 5 * 5 * 16 * 8 * 16),

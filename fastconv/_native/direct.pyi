@@ -4,4 +4,4 @@ from . import plan
 
 @final
 class Plan(plan.Plan):
-    """Direct or depthwise convolution, as the filter's form says."""
+    """Direct convolution."""

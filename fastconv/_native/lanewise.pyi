@@ -4,4 +4,4 @@ from . import plan
 
 @final
 class Plan(plan.Plan):
-    """Convolution of many groups of few channels, with a filter of the lanewise form."""
+    """Depthwise or grouped convolution, with a filter of the lanewise form."""

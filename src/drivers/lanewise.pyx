@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from fastconv._native.axes cimport first_inside
+from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     FC_LANEWISE_PIXELS, allocate, fc_lanewise, fc_lanewise_function, fc_table, give_workspace,
@@ -66,7 +66,7 @@ cdef class Plan(Base):
         if width <= lanes:
             self.x_vector = filter.slab_width // width * filter.depth * item
         self.reach = ceil_div(filter.depth, lanes) * lanes * item
-        self.stride_form = self.stride_w if self.stride_w <= 2 and (
+        self.stride_form = self.stride_w if self.stride_w <= min(2, filter.kw) and (
             self.dilation_w == 1 or filter.kw == 1) else 0
         self.lanes_bytes = held * lanes * item
         pixel = self.chunk_bytes(filter.slabs)
@@ -90,11 +90,12 @@ cdef class Plan(Base):
         """Bytes that some vectors read from the first one's first channel on."""
         return (vectors - 1) * self.x_vector + self.reach
 
-    cdef ptrdiff_t rows_in(self, ptrdiff_t rows) noexcept nogil:
-        return (rows - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h + 1
+    cdef Axis down(self, ptrdiff_t rows) noexcept nogil:
+        """The rows of the table of so many output rows."""
+        return axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
 
-    cdef ptrdiff_t cols_in(self, ptrdiff_t cols) noexcept nogil:
-        return (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1
+    cdef Axis across(self, ptrdiff_t cols) noexcept nogil:
+        return axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w)
 
     cdef double cycles(self) noexcept nogil:
         """Cycles of all outputs: two multiply-adds or two loads at a time."""
@@ -124,7 +125,7 @@ cdef class Plan(Base):
         cdef Blocking b
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef double total = self.cycles(), one
-        cdef ptrdiff_t wanted = 1
+        cdef ptrdiff_t wanted = 1, entries
         # rows of a block, beside which those that it shares with its neighbours count little
         cdef ptrdiff_t least_rows = 2 * (self.filter.kh - 1) * self.dilation_h // self.stride_h
         if threads > 1:
@@ -135,15 +136,16 @@ cdef class Plan(Base):
             b.col_blocks = ceil_div(self.size.ow, b.cols)
             b.chunks = ceil_div(self.filter.slabs, b.chunk) * self.filter.sets
             b.items = self.size.n * b.row_blocks * b.col_blocks * b.chunks
-            b.table_bytes = self.rows_in(b.rows) * self.cols_in(b.cols) * sizeof(char *)
+            entries = self.down(b.rows).count * self.across(b.cols).count
+            b.table_bytes = entries * sizeof(char *)
             b.copies_bytes = self.chunk_bytes(b.chunk)
             if copied:
-                b.copies_bytes *= self.rows_in(b.rows) * self.cols_in(b.cols)
+                b.copies_bytes *= entries
             else:   # the last pixels of x
                 b.copies_bytes *= 1 + ceil_div(self.reach, self.channels * item)
             if b.items >= threads and b.rows < 2 * least_rows:
                 wanted = 1
-            if (b.items >= wanted and b.table_bytes <= TABLE_ENTRIES * <ptrdiff_t>sizeof(char *)
+            if (b.items >= wanted and entries <= TABLE_ENTRIES
                     and b.copies_bytes <= l2_bytes() // 2):
                 break
             if b.rows > 1 and (b.rows * b.cols > 2 * LEAST_COLS or b.chunk <= LEAST_VECTORS):
@@ -216,12 +218,13 @@ cdef class Plan(Base):
         cdef ptrdiff_t s = chunk // chunks, j = chunk % chunks * b.chunk
         cdef ptrdiff_t last = min(j + b.chunk, self.filter.slabs) - 1
         cdef ptrdiff_t channel = s * self.filter.set_width + self.filter.start(j)
-        cdef ptrdiff_t position = self.filter.position(s, j), columns = self.cols_in(b.cols)
+        cdef ptrdiff_t position = self.filter.position(s, j)
         cdef ptrdiff_t filter_row = (
             self.filter.kw * self.filter.depth * lanes * item)
         cdef ptrdiff_t rows = min(b.rows, self.size.oh - row)
         cdef ptrdiff_t cols = min(b.cols, self.size.ow - col)
         cdef ptrdiff_t channels, y, i, first, count, size, low, high
+        cdef Axis down = self.down(b.rows), across = self.across(b.cols)
         cdef fc_lanewise t
         cdef const fc_lanewise_function *functions = (
             self.filter.table.lanewise[self.grouped][self.stride_form])
@@ -235,8 +238,8 @@ cdef class Plan(Base):
                          (s * self.filter.depth * item if self.x_vector == 0
                           else j * self.x_vector), t.vectors, table, copies)
         lap(&timer, COPIES)
-        t.columns_row = self.dilation_h * columns
-        t.column, t.tap = self.stride_w, self.dilation_w
+        t.columns_row = down.per_tap * across.count
+        t.column, t.tap = across.per_output, across.per_tap
         t.depth, t.taps = self.filter.depth, self.filter.kw
         t.lane_of = self.constants
         t.x_vector, t.out_vector = self.x_vector, self.filter.slab_width * item
@@ -258,8 +261,8 @@ cdef class Plan(Base):
             first = 0
             for i in range(count):
                 size = cols // count + (i < cols % count)
-                t.columns = (table + (y * self.stride_h + low * self.dilation_h) * columns
-                             + first * self.stride_w)
+                t.columns = (table + (y * down.per_output + low * down.per_tap) * across.count
+                             + first * across.per_output)
                 t.residual = at(&arrays.residual, n, row + y, col + first, channel)
                 if b.stage_bytes:
                     t.out_pixel = channels * item
@@ -287,7 +290,8 @@ cdef class Plan(Base):
         cdef const Array *x = &arrays.x
         cdef const char *padding = self.constants + self.lanes_bytes
         cdef ptrdiff_t item = self.filter.table.itemsize, channel = offset // item, i, j
-        cdef ptrdiff_t columns = self.cols_in(b.cols), used = self.cols_in(cols)
+        cdef Axis down = self.down(b.rows), across = self.across(b.cols)
+        cdef ptrdiff_t used = across.count - (b.cols - cols) * across.per_output
         cdef ptrdiff_t needed = self.chunk_bytes(vectors), source, column, left
         cdef ptrdiff_t held = min(needed, self.channels * item - offset)
         cdef bint copied = not self.pixels_ascend(x)
@@ -297,10 +301,11 @@ cdef class Plan(Base):
         cdef ptrdiff_t begin = min(used, max(0, -first))
         cdef ptrdiff_t end = max(begin, min(used, self.size.w - first))
         cdef const char *p
-        for i in range(self.rows_in(rows)):
-            source = source_of(row * self.stride_h - self.top + i, self.size.h, self.row_map,
-                               self.top)
-            if self.col_map == NULL and not (
+        for i in range(down.count - (b.rows - rows) * down.per_output):
+            source = source_of(
+                tap_of(i, row * self.stride_h - self.top, &down, self.filter.kh, self.stride_h,
+                       self.dilation_h), self.size.h, self.row_map, self.top)
+            if across.every and self.col_map == NULL and not (
                     source < 0 or copied or (n * self.size.h + source + 1) * self.size.w > whole):
                 p = at(x, n, source, first + begin, channel)
                 for j in range(begin):
@@ -312,7 +317,9 @@ cdef class Plan(Base):
                     table[j] = padding
             else:
                 for j in range(used):
-                    column = source_of(first + j, self.size.w, self.col_map, self.left)
+                    column = source_of(
+                        tap_of(j, first, &across, self.filter.kw, self.stride_w, self.dilation_w),
+                        self.size.w, self.col_map, self.left)
                     if source < 0 or column < 0:
                         table[j] = padding
                         continue
@@ -326,4 +333,4 @@ cdef class Plan(Base):
                         memcpy(copies + left * needed, p, held)
                         p = copies + left * needed
                     table[j] = p
-            table += columns
+            table += across.count

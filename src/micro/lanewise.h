@@ -21,7 +21,7 @@ FC_UNROLL
         for (int i = 0; i < pixels; i++) {
             FC_VECTOR x = FC_NAME(load)(columns[i * t->column] + channel);
             if (grouped)
-                x = __builtin_shuffle(x, lane_of);
+                x = FC_NAME(permute)(x, lane_of);
             acc[i] += x * f[0];
         }
         return;
@@ -30,7 +30,7 @@ FC_UNROLL
     for (int j = 0; j < (pixels - 1) * stride + taps; j++) {
         FC_VECTOR x = FC_NAME(load)(columns[j] + channel);
         if (grouped)
-            x = __builtin_shuffle(x, lane_of);
+            x = FC_NAME(permute)(x, lane_of);
 FC_UNROLL
         for (int k = 0; k < taps; k++)
             if (j >= k && (j - k) % stride == 0 && (j - k) / stride < pixels)

@@ -33,6 +33,16 @@ static inline FC_VECTOR FC_NAME(select)(FC_MASK where, FC_VECTOR yes, FC_VECTOR 
     return (FC_VECTOR)(((FC_MASK)yes & where) | ((FC_MASK)no & ~where));
 }
 
+/* Lane l of the result is lane from[l] of v. */
+static inline FC_VECTOR FC_NAME(permute)(FC_VECTOR v, FC_MASK from)
+{
+#ifdef __clang__
+    return __builtin_shufflevector(v, from);
+#else
+    return __builtin_shuffle(v, from);
+#endif
+}
+
 /* Low half of a, high half of b; and the high half of v, twice. */
 static inline FC_VECTOR FC_NAME(join_halves)(FC_VECTOR a, FC_VECTOR b)
 {
