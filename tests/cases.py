@@ -14,7 +14,14 @@ from fastconv.problem import ConvSpec
 
 CANARY = -987.25  # exact in every dtype, and no result of these tests
 # On small integers; of Winograd's, only the points 0, 1 and -1 make a filter of whole quarters.
-EXACT = ("direct", "depthwise", "grouped", "winograd_2x2_3x3", "winograd_3x3_3x3_stride2")
+EXACT = (
+    "direct",
+    "depthwise",
+    "grouped",
+    "winograd_2x2_3x3",
+    "winograd_3x3_2x2",
+    "winograd_3x3_3x3_stride2",
+)
 
 
 @dataclass(frozen=True)

@@ -292,7 +292,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize, channel = offset // item, i, j
         cdef Axis down = self.down(b.rows), across = self.across(b.cols)
         cdef ptrdiff_t used = across.count - (b.cols - cols) * across.per_output
-        cdef ptrdiff_t needed = self.chunk_bytes(vectors), source, column, left
+        cdef ptrdiff_t needed = self.chunk_bytes(vectors), source, column, left, step
         cdef ptrdiff_t held = min(needed, self.channels * item - offset)
         cdef bint copied = not self.pixels_ascend(x)
         cdef ptrdiff_t whole = self.size.n * self.size.h * self.size.w - 1 - ceil_div(
@@ -305,14 +305,20 @@ cdef class Plan(Base):
             source = source_of(
                 tap_of(i, row * self.stride_h - self.top, &down, self.filter.kh, self.stride_h,
                        self.dilation_h), self.size.h, self.row_map, self.top)
-            if across.every and self.col_map == NULL and not (
-                    source < 0 or copied or (n * self.size.h + source + 1) * self.size.w > whole):
+            if across.every and self.col_map == NULL and source >= 0 and (
+                    copied or (n * self.size.h + source + 1) * self.size.w <= whole):
                 p = at(x, n, source, first + begin, channel)
+                step = x.w
+                if copied:
+                    self.filter.table.copy(copies, needed, item, p, x.w, x.c, end - begin,
+                                           held // item)
+                    p, step = copies, needed
+                    copies += (end - begin) * needed
                 for j in range(begin):
                     table[j] = padding
                 for j in range(begin, end):
                     table[j] = p
-                    p += x.w
+                    p += step
                 for j in range(end, used):
                     table[j] = padding
             else:

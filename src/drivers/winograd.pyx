@@ -267,7 +267,7 @@ cdef class Plan(Base):
         cdef fc_winograd_input t
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, channel = s * self.filter.depth, i, j
-        cdef ptrdiff_t row, col
+        cdef ptrdiff_t row, col, count
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = (b.columns - self.n_w) // step + 1
         cdef ptrdiff_t rows[9]
@@ -282,18 +282,18 @@ cdef class Plan(Base):
                     tiles.row * self.m_h * self.stride_h + i)
                 rows[i] = NOTHING if row >= self.rows_read else source_of(
                     row - self.top, self.size.h, self.row_map, self.top)
-            for j in range((tiles.count - 1) * step + self.n_w):
-                col = tiles.phase_w + self.dilation_w * (tiles.col * step + j)
-                col = NOTHING if col >= self.cols_read else source_of(
-                    col - self.left, self.size.w, self.col_map, self.left)
+            count = (tiles.count - 1) * step + self.n_w
+            for i in range(self.n_h):
+                if x.c != item and rows[i] >= 0:
+                    self.gather(x, &tiles, rows[i], channel, count,
+                                stage + i * count * self.input_product)
+            for j in range(count):
+                col = self.column_of(&tiles, j)
                 for i in range(self.n_h):
                     if rows[i] >= 0 and col >= 0:
                         p = at(x, tiles.n, rows[i], col, channel)
                         if x.c != item:
-                            self.filter.table.copy(stage, item, item, p, x.c, 0,
-                                                   self.filter.depth, 1)
-                            p = stage
-                            stage += self.input_product
+                            p = stage + (i * count + j) * self.input_product
                     else:
                         p = self.constants + ZEROS
                         if rows[i] == NOTHING or col == NOTHING:
@@ -304,6 +304,30 @@ cdef class Plan(Base):
             self.kind.input(&t)
             inputs += tiles.count * self.input_tile
             first += tiles.count
+
+    cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil:
+        """The image's column that the j-th of a row of tiles is; -1 or NOTHING for none."""
+        cdef ptrdiff_t col = tiles.phase_w + self.dilation_w * (
+            tiles.col * self.m_w * self.stride_w + j)
+        if col >= self.cols_read:
+            return NOTHING
+        return source_of(col - self.left, self.size.w, self.col_map, self.left)
+
+    cdef void gather(self, const Array *x, const Tiles *tiles, ptrdiff_t row, ptrdiff_t channel,
+                     ptrdiff_t count, char *stage) noexcept nogil:
+        """Copy a row of `count` pixels of some tiles, their channels side by side."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, j = 0, col, run
+        while j < count:
+            col, run = self.column_of(tiles, j), 1
+            if col >= 0:
+                while j + run < count and (
+                        self.column_of(tiles, j + run) == col + run * self.dilation_w):
+                    run += 1
+                self.filter.table.copy(
+                    stage + j * self.input_product, self.input_product, item,
+                    at(x, tiles.n, row, col, channel), self.dilation_w * x.w, x.c, run,
+                    self.filter.depth)
+            j += run
 
     cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
                             char *products) noexcept nogil:
