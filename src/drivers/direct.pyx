@@ -25,7 +25,7 @@ from fastconv._native.tiles cimport launch, run_pixels
 cdef enum:
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
-    MOST_STRIPS = 9         # of a block
+    MOST_STRIPS = 11        # of a block
 
 
 # How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
@@ -454,7 +454,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t end = it.col + it.cols, col = it.col, next_col, x, first, last, k
         cdef double cycles = 0
         cdef int count = 0
-        if not self.skips_padding or 2 * self.filter.kw - 1 > MOST_STRIPS:
+        # each tap comes in once and goes out once
+        if not self.skips_padding or 2 * self.filter.kw + 1 > MOST_STRIPS:
             return 0
         while col < end:
             x = col * self.stride_w - self.left
