@@ -33,6 +33,7 @@ MODULES = (
     "packing",
     "plan",
     "direct",
+    "dot",
     "lanewise",
     "winograd",
     "gradient",

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import threads
-from ._native import direct, lanewise, winograd
+from ._native import direct, dot, lanewise, winograd
 from ._native.packing import Filter
 from ._native.plan import Plan
 from .arrays import FloatArray, usable
@@ -136,6 +136,25 @@ class Direct:
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
         plan = direct.Plan(packed, *_common(problem, upright=False))
+        return Call(self, problem, packed, plan)
+
+
+class Dot(Direct):
+    """`Direct` for few output channels: the lanes of a vector hold inputs of one sum."""
+
+    name = "dot"
+    supported = (
+        "at most 8 output channels per group; dilation 1 along rows, or input channels in 16s"
+    )
+    form = "dot"
+
+    def supports(self, spec: ConvSpec) -> bool:
+        depth = spec.in_channels // spec.groups
+        whole = depth % 16 == 0 or spec.dilation[1] == 1 or spec.kernel[1] == 1
+        return spec.out_channels // spec.groups <= 8 and whole
+
+    def bind(self, problem: ConvProblem, packed: Filter) -> Call:
+        plan = dot.Plan(packed, *_common(problem, upright=False))
         return Call(self, problem, packed, plan)
 
 
@@ -348,6 +367,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     Winograd(4, 4, 1, 1.6),
     Winograd(5, 2, 1, 1.65),
     Winograd(4, 3, 1, 0.9, stride=2),
+    Dot(),
     Direct(),
 )
 

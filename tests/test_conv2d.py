@@ -37,6 +37,10 @@ def grouped(size, groups, channels, filters, kernel, **rest):
     return Case(size, *counts, kernel, groups=groups, algorithm="grouped", **rest)
 
 
+def dot(size, channels, filters, kernel, **rest):
+    return Case(size, channels, filters, kernel, algorithm="dot", **rest)
+
+
 ALL = {"bias": True, "residual": True, "activation": "relu6"}
 LANEWISE = ((depthwise, 8), (grouped, 4, 2, 3))
 PER_GROUP = (2, 3, 4, 5, 8, 12, 16, 17, 40)
@@ -150,6 +154,21 @@ EDGES = [
     grouped((1500, 2), 2, 3, 3, (3, 3), padding=1, num_threads=2),
     *(make((7, 7), *counts, (3, 3), batch=0, **ALL) for make, *counts in LANEWISE),
     direct((7, 7), 8, 16, (3, 3), batch=0, **ALL),
+    # dot products: reductions that do not fill vectors, tiles of 1 to 4 outputs, of all heights
+    *(dot((5, 9), c, f, (3, 3), padding=1, **ALL) for c in (1, 3, 8, 17, 32) for f in range(1, 9)),
+    *(dot((3, w), 16, f, (2, 3), padding=1) for w in range(1, 28) for f in (1, 2, 3, 4)),
+    *(dot((9, 10), c, 2, (4, 5), stride=(2, 3), padding=2) for c in (5, 16)),
+    dot((9, 11), 32, 3, (3, 3), padding=3, dilation=3),
+    dot((9, 40), 48, 2, (3, 3), padding=12, dilation=12, pad_value=-1.0),
+    dot((9, 10), 30, 12, (3, 3), padding=1, groups=6, **ALL),
+    dot((9, 10), 32, 8, (3, 2), groups=2, dilation=(1, 2)),
+    dot((6, 31), 7, 3, (3, 3), padding=1, x_layout="strided", out_layout="every other"),
+    dot(
+        (6, 31), 16, 3, (3, 3), padding=1, x_layout="transposed", out_layout="channels first", **ALL
+    ),
+    dot((1, 200), 2, 2, (1, 101), padding=(0, 50), num_threads=2),
+    dot((33, 7), 1024, 3, (3, 3), padding=1),
+    dot((9, 10), 64, 8, (1, 1), **ALL),
 ]
 
 
@@ -169,6 +188,8 @@ POISONED = [
     depthwise((9, 13), 16, (3, 3), dilation=2, padding=5, residual=True),
     grouped((9, 31), 9, 3, 4, (3, 3), padding=1, bias=True),
     grouped((9, 13), 2, 20, 3, (5, 4), stride=2, padding=2),
+    dot((9, 31), 17, 5, (3, 3), padding=1, bias=True),
+    dot((9, 13), 16, 3, (3, 3), dilation=3, padding=4),
 ]
 
 
@@ -251,9 +272,9 @@ def test_without_a_batch(level, dtype):
 
 
 @pytest.mark.parametrize("padding", [(2, 2, 0, 0), (3, 1, 0, 1)])
-@pytest.mark.parametrize("algorithm", ["direct", "depthwise", "grouped"])
+@pytest.mark.parametrize("algorithm", ["direct", "dot", "depthwise", "grouped"])
 def test_an_input_without_rows_or_columns_is_all_padding(level, dtype, algorithm, padding):
-    groups = {"direct": 1, "depthwise": 4, "grouped": 2}[algorithm]
+    groups = {"direct": 1, "dot": 1, "depthwise": 4, "grouped": 2}[algorithm]
     rest = {"groups": groups, "algorithm": algorithm, "pad_value": 2.0, "bias": True}
     check(Case((0, 6), 4, 8, (3, 3), padding=padding, **rest), dtype)
     check(Case((6, 0), 4, 8, (3, 3), padding=padding[2:] + padding[:2], **rest), dtype)
@@ -273,7 +294,11 @@ def test_work_does_not_grow_with_the_dilation(level, dtype, make, counts, dilati
 
 @pytest.mark.parametrize(
     "case",
-    [depthwise((9, 10), 17, (3, 3), 2, padding=1), grouped((9, 10), 7, 3, 4, (3, 3), padding=1)],
+    [
+        depthwise((9, 10), 17, (3, 3), 2, padding=1),
+        grouped((9, 10), 7, 3, 4, (3, 3), padding=1),
+        dot((9, 10), 17, 5, (3, 3), padding=1),
+    ],
     ids=str,
 )
 def test_algorithms_agree(level, dtype, case):
@@ -284,7 +309,7 @@ def test_algorithms_agree(level, dtype, case):
         np.testing.assert_array_equal(first, other)
 
 
-@pytest.mark.parametrize("algorithm", ["direct", "depthwise"])
+@pytest.mark.parametrize("algorithm", ["direct", "dot", "depthwise"])
 def test_subnormal_numbers_are_numbers(level, dtype, algorithm):
     """Neither inputs nor sums are flushed to zero, here or in NumPy afterwards."""
     tiny = np.finfo(dtype).smallest_subnormal

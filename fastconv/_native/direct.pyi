@@ -1,7 +1,4 @@
-from typing import final
-
 from . import plan
 
-@final
 class Plan(plan.Plan):
     """Direct convolution."""

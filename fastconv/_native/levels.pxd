@@ -22,6 +22,7 @@ cdef extern from "table.h":
         ptrdiff_t residual_pixel
         char *out[2]
         ptrdiff_t out_pixel
+        ptrdiff_t fetch_out
         ptrdiff_t last
         const fc_activation *activation
 
@@ -31,6 +32,7 @@ cdef extern from "table.h":
         const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
         ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
 
+    int FC_MAX_DOTS
     int FC_LANEWISE_PIXELS
 
     ctypedef struct fc_lanewise:
@@ -105,6 +107,8 @@ cdef extern from "table.h":
     ctypedef struct fc_table:
         int itemsize, lanes, pixels, vectors
         fc_tile_function dense[3][14]
+        int dot_pixels[4]
+        fc_tile_function dot[4][14]
         fc_lanewise_function lanewise[2][3][8]
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]

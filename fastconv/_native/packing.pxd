@@ -12,7 +12,7 @@ cdef class Filter:
     cdef const fc_table *table
     cdef char *memory
     cdef char *bias
-    cdef bint lanewise
+    cdef bint lanewise, dot
     cdef ptrdiff_t kh, kw, depth       # depth: input channels that one output reads
     cdef ptrdiff_t out_channels
     cdef ptrdiff_t sets, set_width     # slabs never cross a set: a group, or all (lanewise)
@@ -34,3 +34,5 @@ cdef class Filter:
     cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
                          ptrdiff_t depth) noexcept nogil
+    cdef void _pack_dots(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
+                         const Py_ssize_t *strides) noexcept nogil

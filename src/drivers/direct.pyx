@@ -25,50 +25,7 @@ from fastconv._native.tiles cimport launch, run_pixels
 cdef enum:
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
-    MOST_STRIPS = 11        # of a block
-
-
-# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
-cdef struct Blocking:
-    ptrdiff_t rows, cols, chunk
-    ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
-    ptrdiff_t items
-    ptrdiff_t index_bytes, stage_bytes, bytes   # workspace of a thread, its first parts
-    double cycles                               # until the last thread has finished
-
-
-cdef struct Call:
-    const Arrays *arrays
-    Sizes size
-    Array x, out, residual
-    Blocking block
-
-
-# The output pixels of an item, and the slabs of set `set` it computes for them.
-cdef struct Item:
-    ptrdiff_t n, row, rows, col, cols
-    ptrdiff_t set, first_slab, last_slab
-
-
-# Columns of a block that find their input in the same place: the image, or a copy.
-cdef struct Strip:
-    ptrdiff_t col, cols           # from the block's first column
-    char *x                       # the first input of the first output
-    ptrdiff_t x_row, x_pixel      # from output row to row, pixel to pixel
-    ptrdiff_t tap_row, tap        # from filter row to row, tap to tap
-    ptrdiff_t first_tap, last_tap # of a filter row, those that are read; x belongs to tap 0
-
-
-# Where one slab of an item reads its filter and writes its outputs.
-cdef struct Slab:
-    fc_tile tile                  # what its tiles have in common
-    fc_tile_function *functions   # by pixels - 1
-    const char *filter
-    ptrdiff_t filter_row, first_row, last_row, first_tap, last_tap
-    char *out
-    ptrdiff_t out_row
-    const char *residual
-    ptrdiff_t residual_row
+    STREAMED_L2 = 3         # outputs of so many times L2 and more find no room in L3 either
 
 
 cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
@@ -77,17 +34,11 @@ cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
 
 cdef class Plan(Base):
     """Direct convolution."""
-    cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
-    cdef bint pointwise         # no pixel reads another, so rows may be joined
-    # the cut last used: most calls repeat it
-    cdef Blocking last_block
-    cdef Sizes last_size
-    cdef ptrdiff_t last_threads
-    cdef bint last_in_place
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
         cdef Sizes *z = &self.size
+        self.tile_pixels = filter.table.pixels
         self.skips_padding = row_map is None and pad_value == 0
         self.pointwise = (
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
@@ -120,6 +71,7 @@ cdef class Plan(Base):
         cdef bint in_place = self.readable_in_place(&arrays.x)
         cdef bint staged = scattered(&arrays.out, item)
         call.arrays = arrays
+        call.streams_out = self.output_bytes() > STREAMED_L2 * l2_bytes() * threads
         call.x, call.out, call.residual = arrays.x, arrays.out, arrays.residual
         call.size = self.size
         if self.pointwise:
@@ -148,6 +100,10 @@ cdef class Plan(Base):
         for i in prange(call.block.items, schedule="dynamic", num_threads=<int>threads):
             self.run_item(call, i, memory + threadid() * call.block.bytes, threadid())
 
+    cdef double output_bytes(self) noexcept nogil:
+        return <double>self.size.n * self.size.oh * self.size.ow * (
+            self.filter.out_channels * self.filter.table.itemsize)
+
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         """Whether tiles may read x itself where no padding is read.
 
@@ -172,10 +128,10 @@ cdef class Plan(Base):
         """Cycles of all register tiles."""
         cdef const fc_table *table = self.filter.table
         cdef ptrdiff_t vectors = self.filter.sets * self.filter.padded_width() // table.lanes
-        cdef ptrdiff_t pixels = min(z.ow * (2 if self.paired(z) else 1), table.pixels)
+        cdef ptrdiff_t pixels = min(z.ow * (2 if self.paired(z) else 1), self.tile_pixels)
         cdef double outputs = <double>z.n * z.oh * z.ow * vectors
         cdef double wide = self.filter.slab_vectors()
-        pixels = ceil_div(pixels, ceil_div(pixels, table.pixels))
+        pixels = ceil_div(pixels, ceil_div(pixels, self.tile_pixels))
         return outputs * (costs().store + self.share_read(z) * self.filter.reduction() * (
             step_cycles(pixels, wide) / (pixels * wide)))
 
@@ -219,7 +175,7 @@ cdef class Plan(Base):
 
         Blocks and slabs share L2. Small blocks reread the filter, small chunks the input.
         """
-        cdef ptrdiff_t item = self.filter.table.itemsize, tile = self.filter.table.pixels
+        cdef ptrdiff_t item = self.filter.table.itemsize, tile = self.tile_pixels
         cdef ptrdiff_t slab_bytes = (
             self.filter.reduction() * self.filter.slab_width * item)
         cdef ptrdiff_t l2 = l2_bytes()
@@ -284,7 +240,7 @@ cdef class Plan(Base):
         """Cycles until the last thread has finished, as far as the blocking decides them."""
         cdef double read = min(self.input_bytes(b.rows, b.cols), z.h * z.w * (
             self.filter.depth * self.filter.table.itemsize))
-        cdef ptrdiff_t sides = 2 * self.filter.table.pixels
+        cdef ptrdiff_t sides = 2 * self.tile_pixels
         cdef double chunk_read = streaming(<double>b.chunk * slab_bytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
                             / (z.n * z.oh * z.ow * self.filter.slabs * self.filter.sets))
@@ -342,15 +298,34 @@ cdef class Plan(Base):
                         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil:
         """Point `slab` at its filter, bias, outputs and residual, for one part of its rows."""
         cdef bint finishes = part == parts - 1
-        cdef ptrdiff_t tiles = it.rows * ceil_div(it.cols, self.filter.table.pixels)
+        cdef ptrdiff_t item = self.filter.table.itemsize, width = self.filter.width(j)
+        cdef ptrdiff_t channel = it.set * self.filter.set_width + self.filter.start(j)
+        self.find_filter(it, j, part, parts, slab)
+        slab.tile.activation = &self.activation if self.activated and finishes else NULL
+        slab.residual = NULL
+        if finishes:
+            slab.residual = at(&call.residual, it.n, it.row, it.col, channel)
+        slab.residual_row, slab.tile.residual_pixel = call.residual.h, call.residual.w
+        slab.tile.fetch_out = 0
+        if call.block.stage_bytes:
+            slab.out = stage
+            slab.out_row, slab.tile.out_pixel = it.cols * width * item, width * item
+        else:
+            slab.out = at(&call.out, it.n, it.row, it.col, channel)
+            slab.out_row, slab.tile.out_pixel = call.out.h, call.out.w
+            slab.tile.fetch_out = call.streams_out
+
+    cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,
+                          Slab *slab) noexcept nogil:
+        cdef ptrdiff_t tiles = it.rows * ceil_div(it.cols, self.tile_pixels)
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
-        cdef ptrdiff_t channel = self.filter.start(j)   # in its set
         cdef ptrdiff_t packed = self.filter.position(it.set, j)
         slab.filter = self.filter.memory + packed * self.filter.reduction()
         slab.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
         slab.tile.bias = self.filter.bias + packed
         slab.tile.last = width - (vectors - 1) * lanes
+        slab.functions = <fc_tile_function *>self.filter.table.dense[self.filter.form(j)]
         slab.first_tap, slab.last_tap = 0, self.filter.kw
         if parts == 1 or self.filter.row_parts == 1:
             slab.first_row = part * self.filter.kh // parts
@@ -368,19 +343,6 @@ cdef class Plan(Base):
         slab.tile.next_step = 0
         if self.filter.slabs * self.filter.kh * slab.filter_row > l2_bytes() // 2:
             slab.tile.next_step = ceil_div(vectors * lanes * item, tiles)
-        slab.tile.activation = &self.activation if self.activated and finishes else NULL
-        slab.functions = <fc_tile_function *>self.filter.table.dense[self.filter.form(j)]
-        channel += it.set * self.filter.set_width
-        slab.residual = NULL
-        if finishes:
-            slab.residual = at(&call.residual, it.n, it.row, it.col, channel)
-        slab.residual_row, slab.tile.residual_pixel = call.residual.h, call.residual.w
-        if call.block.stage_bytes:
-            slab.out = stage
-            slab.out_row, slab.tile.out_pixel = it.cols * width * item, width * item
-        else:
-            slab.out = at(&call.out, it.n, it.row, it.col, channel)
-            slab.out_row, slab.tile.out_pixel = call.out.h, call.out.w
 
     cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
                       const Slab *slab) noexcept nogil:
@@ -396,14 +358,14 @@ cdef class Plan(Base):
 
         They do where a row alone would make tiles too small to hide a multiply-add's latency.
         """
-        cdef ptrdiff_t most = self.filter.table.pixels
+        cdef ptrdiff_t most = self.tile_pixels
         return 2 * z.ow <= most or z.ow // ceil_div(z.ow, most) < LEAST_PIXELS
 
     cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
                          char *work) noexcept nogil:
         """Where a block's input is: the image, padded copies at its sides, or one copy of all."""
         cdef const Sizes *z = &call.size
-        cdef ptrdiff_t most = self.filter.table.pixels, left, right
+        cdef ptrdiff_t most = self.tile_pixels, left, right
         cdef char *copies = work + call.block.index_bytes
         cdef ptrdiff_t top = it.row * self.stride_h - self.top
         cdef ptrdiff_t bottom = (
@@ -477,7 +439,7 @@ cdef class Plan(Base):
 
     cdef double row_cycles(self, ptrdiff_t cols) noexcept nogil:
         """Cycles of a step of all tiles of a row, as long as their number allows."""
-        cdef ptrdiff_t tiles = ceil_div(cols, self.filter.table.pixels)
+        cdef ptrdiff_t tiles = ceil_div(cols, self.tile_pixels)
         return tiles * step_cycles(<double>cols / tiles, self.filter.slab_vectors())
 
     cdef bint sides_are_smaller(self, ptrdiff_t left, ptrdiff_t right,
@@ -489,7 +451,7 @@ cdef class Plan(Base):
         if right:
             sides += axis_of(right, self.filter.kw, self.stride_w, self.dilation_w).count
         return left + right == 0 or (
-            left + right + self.filter.table.pixels <= cols
+            left + right + self.tile_pixels <= cols
             and sides <= axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w).count)
 
     cdef void place_strip(self, const Call *call, const Item *it, Strip *t) noexcept nogil:
@@ -561,7 +523,7 @@ cdef class Plan(Base):
                         Slab *slab) noexcept nogil:
         """All tiles of one strip for one slab."""
         cdef fc_tile *tile = &slab.tile
-        cdef ptrdiff_t most = self.filter.table.pixels, step = 2 if self.paired(z) else 1
+        cdef ptrdiff_t most = self.tile_pixels, step = 2 if self.paired(z) else 1
         cdef ptrdiff_t y = 0, low, high, row
         cdef char *x
         cdef char *out
@@ -598,7 +560,7 @@ cdef class Plan(Base):
     cdef void run_two_rows(self, fc_tile *tile, const Strip *strip, const Slab *slab, char *x,
                            char *out, const char *residual) noexcept nogil:
         """Tiles of which each has as many pixels in a row as in the next."""
-        cdef ptrdiff_t tiles = ceil_div(strip.cols, self.filter.table.pixels // 2), i, size
+        cdef ptrdiff_t tiles = ceil_div(strip.cols, self.tile_pixels // 2), i, size
         tile.count = 1
         for i in range(tiles):
             size = strip.cols // tiles + (i < strip.cols % tiles)

@@ -2,10 +2,10 @@
 from cpython.buffer cimport PyBUF_STRIDES, PyObject_GetBuffer, PyBuffer_Release
 from cython.parallel cimport prange
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastconv._native.levels cimport (
-    FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, find_table, l2_bytes,
+    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, find_table, l2_bytes,
 )
 
 
@@ -19,6 +19,8 @@ cdef class Filter:
     as a filter of one tap and one input. The transformed form has Winograd's products for rows and
     its pieces for taps. The lanewise form is [vector][kh][in][kw][lanes], a slab one vector that
     holds as many groups as fit, all in one set; or where a group needs several, the group is a set.
+    The dot form is [group][slab][kh][run in vectors][outputs][lanes], a slab up to four outputs; the
+    run has all taps of a filter row and their inputs.
     """
 
     def __cinit__(self, shape, ptrdiff_t groups, str form, int itemsize, str level):
@@ -31,6 +33,12 @@ cdef class Filter:
         self.sets = 1 if self.lanewise and width <= self.table.lanes else groups
         self.set_width = self.out_channels // self.sets
         self.parts = self.row_parts = 1
+        self.dot = form == "dot"
+        if self.dot:
+            self.slab_width = min(width, FC_MAX_DOTS)
+            self.slabs = ceil_div(width, self.slab_width)
+            self.nbytes = self.out_channels * self.reduction() * itemsize
+            return
         if self.lanewise:
             self.slab_width = min(
                 width * max(1, self.table.lanes // max(width, self.depth)), self.table.lanes)
@@ -67,6 +75,7 @@ cdef class Filter:
         cdef size_t bias_bytes = self.sets * self.padded_width() * self.table.itemsize
         cdef char *memory
         cdef char *packed_bias
+        cdef ptrdiff_t item = self.table.itemsize
         if self.memory != NULL:
             return
         PyObject_GetBuffer(weight, &view, PyBUF_STRIDES)
@@ -82,7 +91,11 @@ cdef class Filter:
             PyObject_GetBuffer(bias, &view, PyBUF_STRIDES)
             bias_strides[0] = bias_strides[1] = bias_strides[2] = 0   # one tap, one input
             bias_strides[3] = view.strides[0]
-            self._pack(packed_bias, <const char *>view.buf, bias_strides, 1, 1, 1, 1)
+            if self.dot:
+                self.table.copy(packed_bias, item, item, <const char *>view.buf, bias_strides[3],
+                                item, self.out_channels, 1)
+            else:
+                self._pack(packed_bias, <const char *>view.buf, bias_strides, 1, 1, 1, 1)
             PyBuffer_Release(&view)
         if self.memory == NULL:
             self.bias = packed_bias
@@ -93,6 +106,8 @@ cdef class Filter:
 
     cdef ptrdiff_t padded_width(self) noexcept nogil:
         """Lanes of a set's vectors."""
+        if self.dot:
+            return self.set_width
         if self.lanewise:
             return self.slabs * self.table.lanes
         return ceil_div(self.set_width, self.table.lanes) * self.table.lanes
@@ -102,11 +117,14 @@ cdef class Filter:
         return <double>self.padded_width() / (self.table.lanes * self.slabs)
 
     cdef ptrdiff_t reduction(self) noexcept nogil:
+        """Packed elements of an output channel, those that fill up vectors included."""
+        if self.dot:
+            return self.kh * ceil_div(self.kw * self.depth, self.table.lanes) * self.table.lanes
         return self.kh * self.kw * self.depth
 
     cdef ptrdiff_t start(self, ptrdiff_t j) noexcept nogil:
         """The first output channel of slab j in its set."""
-        return j * self.slab_width if self.lanewise else (min(j, self.twos) + j) * self.table.lanes
+        return j * self.slab_width if self.lanewise or self.dot else (min(j, self.twos) + j) * self.table.lanes
 
     cdef ptrdiff_t width(self, ptrdiff_t j) noexcept nogil:
         """Output channels of slab j."""
@@ -115,8 +133,9 @@ cdef class Filter:
     cdef ptrdiff_t position(self, ptrdiff_t s, ptrdiff_t j) noexcept nogil:
         """Bytes from the packed bias to that of slab j of a set; the filter's are `reduction` times
         as many."""
-        return (s * self.padded_width() + (min(j, self.twos) + j) * self.table.lanes
-                ) * self.table.itemsize
+        cdef ptrdiff_t first = self.start(j) if self.dot else (
+            (min(j, self.twos) + j) * self.table.lanes)
+        return (s * self.padded_width() + first) * self.table.itemsize
 
     cdef int form(self, ptrdiff_t j) noexcept nogil:
         """How wide the dense register tile of slab j is."""
@@ -128,7 +147,10 @@ cdef class Filter:
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil:
         cdef ptrdiff_t i
         for i in prange(self.sets * self.slabs, schedule="static", num_threads=num_threads):
-            self._pack_slab(i // self.slabs, i % self.slabs, dst, weight, strides, kh, kw, depth)
+            if self.dot:
+                self._pack_dots(i // self.slabs, i % self.slabs, dst, weight, strides)
+            else:
+                self._pack_slab(i // self.slabs, i % self.slabs, dst, weight, strides, kh, kw, depth)
 
     cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
@@ -152,3 +174,18 @@ cdef class Filter:
                         dst + (r * kw + k) * tap + (lanes + lanes // 2) * item, pixel, item,
                         src + lanes * strides[3], strides[2], strides[3],
                         depth, self.width(j) - lanes)
+
+    cdef void _pack_dots(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
+                         const Py_ssize_t *strides) noexcept nogil:
+        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
+        cdef ptrdiff_t width = self.width(j), row = self.reduction() // self.kh, r, i, o
+        dst += self.position(s, j) * self.reduction()
+        weight += (s * self.set_width + self.start(j)) * strides[3]
+        memset(dst, 0, self.reduction() * width * item)
+        for r in range(self.kh):
+            for i in range(self.kw * self.depth):
+                for o in range(width):
+                    memcpy(dst + ((i // lanes * width + o) * lanes + i % lanes) * item,
+                           weight + r * strides[0] + i // self.depth * strides[1]
+                           + i % self.depth * strides[2] + o * strides[3], item)
+            dst += row * width * item

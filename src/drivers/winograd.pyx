@@ -344,7 +344,7 @@ cdef class Plan(Base):
         tile.last = width - lanes if form == FC_ONE_AND_HALF else lanes
         functions = <fc_tile_function *>self.filter.table.dense[form]
         tile.bias = self.constants
-        tile.resume = tile.filter_skip = 0
+        tile.resume = tile.filter_skip = tile.fetch_out = 0
         tile.activation = NULL
         tile.residual_pixel = 0
         tile.rows, tile.taps, tile.run = self.pieces_h, self.pieces_w, self.filter.depth

@@ -2,6 +2,7 @@
  * Included by level.c once for each type. */
 #include "vector.h"
 #include "tile.h"
+#include "dot.h"
 #include "lanewise.h"
 #include "gradient.h"
 #include "winograd.h"
@@ -17,6 +18,13 @@
 #define FC_DENSE_1H(p) FC_NAME(dense_##p##x1h),
 
 FC_EACH_SIZE(FC_INSTANTIATE)
+
+/* dot_<outputs>_<pixels> */
+#define FC_DOT(o, p)                                                                           \
+    static void FC_NAME(dot_##o##_##p)(const fc_tile *t) { FC_NAME(dot)(t, p, o); }
+#define FC_DOT_NAME(o, p) FC_NAME(dot_##o##_##p),
+
+FC_EACH_DOT_1(FC_DOT) FC_EACH_DOT_2(FC_DOT) FC_EACH_DOT_3(FC_DOT) FC_EACH_DOT_4(FC_DOT)
 
 #define FC_GRADIENT(p)                                                                         \
     static void FC_NAME(gradient_##p##x1)(const fc_gradient *t)                                \
@@ -97,6 +105,9 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
         .dense = {[FC_ONE] = {FC_EACH_SIZE(FC_DENSE_1)},                                       \
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)}},                            \
+        .dot_pixels = FC_DOT_PIXELS,                                                           \
+        .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \
+                {FC_EACH_DOT_3(FC_DOT_NAME)}, {FC_EACH_DOT_4(FC_DOT_NAME)}},                   \
         .lanewise = {FC_LANEWISE_ENTRY(0), FC_LANEWISE_ENTRY(1)}, .copy = FC_NAME(copy),       \
         .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
         .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \

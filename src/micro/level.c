@@ -11,6 +11,7 @@
 #define FC_BYTES 64
 #define FC_PIXELS 14
 #elif defined(__AVX2__)
+#include <immintrin.h>
 #define FC_BYTES 32
 #define FC_PIXELS 6
 #elif defined(__aarch64__)
@@ -36,6 +37,27 @@
 #define FC_EACH_SIZE(M) FC_UP_TO_12(M)
 #else
 #define FC_EACH_SIZE(M) FC_UP_TO_12(M) M(13) M(14)
+#endif
+
+/* Pixels of a tile of dot products of 1 to 4 output channels: 16 accumulators of 32 registers, or
+ * 8 and a ninth of 16. */
+#define FC_EACH_DOT_2_OF_16(M) M(2, 1) M(2, 2) M(2, 3) M(2, 4)
+#define FC_EACH_DOT_3_OF_16(M) M(3, 1) M(3, 2) M(3, 3)
+#define FC_EACH_DOT_4_OF_16(M) M(4, 1) M(4, 2)
+#define FC_EACH_DOT_1_OF_16(M) M(1, 1) M(1, 2) M(1, 3) M(1, 4) M(1, 5) M(1, 6)
+#if FC_PIXELS == 6
+#define FC_DOT_PIXELS {6, 4, 3, 2}
+#define FC_EACH_DOT_1 FC_EACH_DOT_1_OF_16
+#define FC_EACH_DOT_2 FC_EACH_DOT_2_OF_16
+#define FC_EACH_DOT_3 FC_EACH_DOT_3_OF_16
+#define FC_EACH_DOT_4 FC_EACH_DOT_4_OF_16
+#else
+#define FC_DOT_PIXELS {12, 8, 5, 4}
+#define FC_EACH_DOT_1(M)                                                                       \
+    FC_EACH_DOT_1_OF_16(M) M(1, 7) M(1, 8) M(1, 9) M(1, 10) M(1, 11) M(1, 12)
+#define FC_EACH_DOT_2(M) FC_EACH_DOT_2_OF_16(M) M(2, 5) M(2, 6) M(2, 7) M(2, 8)
+#define FC_EACH_DOT_3(M) FC_EACH_DOT_3_OF_16(M) M(3, 4) M(3, 5)
+#define FC_EACH_DOT_4(M) FC_EACH_DOT_4_OF_16(M) M(4, 3) M(4, 4)
 #endif
 
 #include "points.h"

@@ -35,11 +35,17 @@ typedef struct {
     ptrdiff_t residual_pixel;
     char *out[2];
     ptrdiff_t out_pixel;
-    ptrdiff_t last; /* lanes of the last vector that are output channels */
+    ptrdiff_t fetch_out; /* whether out is fetched first: no cache holds it, and stores would wait */
+    ptrdiff_t last;      /* lanes of the last vector that are output channels */
     const fc_activation *activation; /* NULL: none */
 } fc_tile;
 
 typedef void (*fc_tile_function)(const fc_tile *);
+
+/* Output channels of the widest tile of dot products, whose filter is packed
+ * [rows][taps][run in vectors][outputs][lanes] and bias [outputs]; `resume`, `next` and `last` are
+ * not used. */
+enum { FC_MAX_DOTS = 4 };
 
 /* Up to 8 outputs of a row, `vectors` vectors of channels that convolve by themselves. Inputs are
  * found through pointers: [filter row][column], to the first channel that the first vector reads. */
@@ -144,8 +150,11 @@ typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */
     int pixels, vectors; /* the largest register tile */
     /* dense[width][p - 1]: output channels of one group in a vector, inputs broadcast to it.
+     * dot[outputs - 1][p - 1]: the reduction in a vector, p at most dot_pixels[outputs - 1].
      * lanewise[grouped][stride][p - 1]: strides 1, 2, and any (0), with taps any columns apart. */
     fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
+    int dot_pixels[FC_MAX_DOTS];
+    fc_tile_function dot[FC_MAX_DOTS][FC_MAX_PIXELS];
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs */
     fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];

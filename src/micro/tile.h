@@ -87,6 +87,15 @@ FC_UNROLL
                     acc[i][j] = *(const FC_VECTOR *)(t->bias + j * FC_BYTES);
         }
 
+        if (t->fetch_out) {
+FC_UNROLL
+            for (int i = 0; i < pixels; i++)
+FC_UNROLL
+                for (int j = 0; j < vectors; j++)
+                    if (j * FC_BYTES % 64 == 0)
+                        __builtin_prefetch(FC_AT(out, i, out_pixel) + j * FC_BYTES, 1);
+        }
+
         const char *w = t->filter;
         for (ptrdiff_t r = 0; r < t->rows; r++) {
             for (ptrdiff_t s = 0; s < t->taps; s++) {

@@ -1,0 +1,103 @@
+# Direct convolution as the driver of few output channels extends it (src/drivers/direct.pyx).
+from fastconv._native.axes cimport Axis
+from fastconv._native.levels cimport fc_tile, fc_tile_function
+from fastconv._native.plan cimport Array, Arrays, Plan as Base, Sizes
+
+
+cdef enum:
+    MOST_STRIPS = 11        # of a block
+
+
+# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
+cdef struct Blocking:
+    ptrdiff_t rows, cols, chunk
+    ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
+    ptrdiff_t items
+    ptrdiff_t index_bytes, stage_bytes, bytes   # workspace of a thread, its first parts
+    double cycles                               # until the last thread has finished
+
+
+cdef struct Call:
+    const Arrays *arrays
+    Sizes size
+    Array x, out, residual
+    Blocking block
+    bint streams_out        # no cache holds the outputs
+
+
+# The output pixels of an item, and the slabs of set `set` it computes for them.
+cdef struct Item:
+    ptrdiff_t n, row, rows, col, cols
+    ptrdiff_t set, first_slab, last_slab
+
+
+# Columns of a block that find their input in the same place: the image, or a copy.
+cdef struct Strip:
+    ptrdiff_t col, cols           # from the block's first column
+    char *x                       # the first input of the first output
+    ptrdiff_t x_row, x_pixel      # from output row to row, pixel to pixel
+    ptrdiff_t tap_row, tap        # from filter row to row, tap to tap
+    ptrdiff_t first_tap, last_tap # of a filter row, those that are read; x belongs to tap 0
+
+
+# Where one slab of an item reads its filter and writes its outputs.
+cdef struct Slab:
+    fc_tile tile                  # what its tiles have in common
+    fc_tile_function *functions   # by pixels - 1
+    const char *filter
+    ptrdiff_t filter_row, first_row, last_row, first_tap, last_tap
+    char *out
+    ptrdiff_t out_row
+    const char *residual
+    ptrdiff_t residual_row
+
+
+cdef class Plan(Base):
+    cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
+    cdef bint pointwise         # no pixel reads another, so rows may be joined
+    cdef ptrdiff_t tile_pixels  # of the tallest register tile
+    # the cut last used: most calls repeat it
+    cdef Blocking last_block
+    cdef Sizes last_size
+    cdef ptrdiff_t last_threads
+    cdef bint last_in_place
+
+    cdef Blocking usual_cut(self, ptrdiff_t num_threads) noexcept nogil
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1
+    cdef void run_parallel(self, const Call *call, ptrdiff_t threads, char *memory) noexcept nogil
+    cdef double output_bytes(self) noexcept nogil
+    cdef bint readable_in_place(self, const Array *x) noexcept nogil
+    cdef void join_rows(self, Call *call) noexcept nogil
+    cdef double cycles(self, const Sizes *z) noexcept nogil
+    cdef double share_read(self, const Sizes *z) noexcept nogil
+    cdef bint reads_padding(self, const Sizes *z) noexcept nogil
+    cdef ptrdiff_t input_bytes(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
+    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil
+    cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
+        ptrdiff_t slab_bytes, double budget, double total,
+        bint copies) noexcept nogil
+    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work,
+        int thread) noexcept nogil
+    cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
+        ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil
+    cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,
+                          Slab *slab) noexcept nogil
+    cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
+        const Slab *slab) noexcept nogil
+    cdef bint paired(self, const Sizes *z) noexcept nogil
+    cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
+        char *work) noexcept nogil
+    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil
+    cdef double row_cycles(self, ptrdiff_t cols) noexcept nogil
+    cdef bint sides_are_smaller(self, ptrdiff_t left, ptrdiff_t right,
+        ptrdiff_t cols) noexcept nogil
+    cdef void place_strip(self, const Call *call, const Item *it, Strip *t) noexcept nogil
+    cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
+        char *work, char *copy) noexcept nogil
+    cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
+        ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
+        ptrdiff_t channel) noexcept nogil
+    cdef void run_tiles(self, const Sizes *z, const Item *it, const Strip *strip,
+        Slab *slab) noexcept nogil
+    cdef void run_two_rows(self, fc_tile *tile, const Strip *strip, const Slab *slab, char *x,
+        char *out, const char *residual) noexcept nogil
