@@ -13,6 +13,7 @@ cdef struct Blocking:
     ptrdiff_t rows, cols, chunk
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
+    bint clipped                                # copies leave out the padding
     ptrdiff_t index_bytes, stage_bytes, bytes   # workspace of a thread, its first parts
     double cycles                               # until the last thread has finished
 
@@ -25,10 +26,12 @@ cdef struct Call:
     bint streams_out        # no cache holds the outputs
 
 
-# The output pixels of an item, and the slabs of set `set` it computes for them.
+# The output pixels of an item, the slabs of set `set` it computes for them, and which part of the
+# inputs it is at.
 cdef struct Item:
     ptrdiff_t n, row, rows, col, cols
     ptrdiff_t set, first_slab, last_slab
+    ptrdiff_t depth_part
 
 
 # Columns of a block that find their input in the same place: the image, or a copy.
@@ -70,8 +73,12 @@ cdef class Plan(Base):
     cdef void join_rows(self, Call *call) noexcept nogil
     cdef double cycles(self, const Sizes *z) noexcept nogil
     cdef double share_read(self, const Sizes *z) noexcept nogil
+    cdef ptrdiff_t depth(self) noexcept nogil
+    cdef ptrdiff_t channel(self, const Item *it) noexcept nogil
+    cdef bint leaves_out_taps(self, const Sizes *z) noexcept nogil
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil
-    cdef ptrdiff_t input_bytes(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
+    cdef ptrdiff_t input_bytes(self, const Sizes *z, ptrdiff_t rows, ptrdiff_t cols,
+        bint clipped) noexcept nogil
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
         ptrdiff_t slab_bytes, double budget, double total,
@@ -94,6 +101,8 @@ cdef class Plan(Base):
     cdef void place_strip(self, const Call *call, const Item *it, Strip *t) noexcept nogil
     cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
         char *work, char *copy) noexcept nogil
+    cdef void copy_rows(self, const Call *call, const Item *it, Strip *strips, int count,
+        char *copy) noexcept nogil
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
         ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
         ptrdiff_t channel) noexcept nogil

@@ -138,7 +138,7 @@ cdef class Plan(Base):
     cdef double share_read(self, const Sizes *z) noexcept nogil:
         """The share of multiplications that is left when those with padding are left out."""
         cdef Strip strips[MOST_STRIPS]
-        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0)
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0, 0)
         cdef ptrdiff_t rows = 0, taps = 0, y, row, first
         cdef int i, count
         if not self.skips_padding or self.top + self.left == 0 or z.oh * z.ow == 0:
@@ -157,6 +157,20 @@ cdef class Plan(Base):
             taps = z.ow * self.filter.kw
         return <double>rows * taps / (z.oh * self.filter.kh * z.ow * self.filter.kw)
 
+    cdef ptrdiff_t depth(self) noexcept nogil:
+        """Inputs of a group that are worked through at a time."""
+        return self.filter.depth // self.filter.depth_parts
+
+    cdef ptrdiff_t channel(self, const Item *it) noexcept nogil:
+        """The first of them."""
+        return it.set * self.filter.depth + it.depth_part * self.depth()
+
+    cdef bint leaves_out_taps(self, const Sizes *z) noexcept nogil:
+        """Whether tiles of whole rows leave out taps in the padding."""
+        cdef Strip strips[MOST_STRIPS]
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0, 0)
+        return not self.paired(z) and self.tap_strips(z, &image, strips) > 0
+
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
         cdef ptrdiff_t bottom = (
             (z.oh - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h - self.top)
@@ -164,11 +178,17 @@ cdef class Plan(Base):
             (z.ow - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w - self.left)
         return self.top > 0 or self.left > 0 or bottom >= z.h or right >= z.w
 
-    cdef ptrdiff_t input_bytes(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
-        """The most bytes that a copy of the inputs of such a block can have."""
+    cdef ptrdiff_t input_bytes(self, const Sizes *z, ptrdiff_t rows, ptrdiff_t cols,
+                               bint clipped) noexcept nogil:
+        """The most bytes that a copy of the inputs of such a block can have, with its padding or
+        without."""
         cdef Axis v = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w)
-        return v.count * h.count * pitch(self.filter.depth * self.filter.table.itemsize)
+        if clipped:
+            h.count = z.w
+            if v.every:
+                v.count = min(v.count, z.h)
+        return v.count * h.count * pitch(self.depth() * self.filter.table.itemsize)
 
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
@@ -178,9 +198,9 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize, tile = self.tile_pixels
         cdef ptrdiff_t slab_bytes = (
             self.filter.reduction() * self.filter.slab_width * item)
-        cdef ptrdiff_t l2 = l2_bytes()
+        cdef ptrdiff_t l2 = l2_bytes(), parts = self.filter.parts * self.filter.depth_parts
         cdef ptrdiff_t budget = max(
-            l2 // 8, min(l2 // 2, l2 * 7 // 8 - slab_bytes // self.filter.parts))
+            l2 // 8, min(l2 // 2, l2 * 7 // 8 - slab_bytes // parts))
         # rows of narrow images are taken in pairs, so that a tile is full
         cdef ptrdiff_t unit = 2 if self.paired(z) else 1
         cdef bint in_columns = z.oh <= unit
@@ -188,15 +208,18 @@ cdef class Plan(Base):
         cdef double total = self.cycles(z), cost, best_cost = -1
         cdef Blocking b, best
         cdef Strip strips[MOST_STRIPS]
-        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0)
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0, 0)
         cdef bint bounded = True   # whether a block's input must fit into L2
 
-        memset(&best, 0, sizeof(best))
+        memset(&b, 0, sizeof(b))
+        best = b
         if not copies and not in_columns and unit == 1:
             if not self.reads_padding(z) or self.tap_strips(z, &image, strips):
                 bounded = staged   # it is read where it is
+        b.clipped = copies and not in_columns and self.leaves_out_taps(z)
         copies = copies or (bounded and self.reads_padding(z))
-        while bounded and cols > tile and self.input_bytes(min(unit, z.oh), cols) > budget:
+        while (bounded and not b.clipped and cols > tile
+               and self.input_bytes(z, min(unit, z.oh), cols, False) > budget):
             cols = ceil_div(ceil_div(cols, 2), tile) * tile
         units = ceil_div(cols, tile) if in_columns else ceil_div(z.oh, unit)
         pieces = 0
@@ -206,7 +229,7 @@ cdef class Plan(Base):
             pieces = ceil_div(units, u)
             b.rows = z.oh if in_columns else min(z.oh, u * unit)
             b.cols = min(z.ow, u * tile) if in_columns else cols
-            least = self.input_bytes(b.rows, b.cols)
+            least = self.input_bytes(z, b.rows, b.cols, b.clipped)
             if bounded and least > budget and u > 1:
                 continue
             b.row_blocks = ceil_div(z.oh, b.rows)
@@ -225,10 +248,13 @@ cdef class Plan(Base):
                     break
             if z.n * b.row_blocks * b.col_blocks > MOST_ITEMS * threads:
                 break
-        best.stage_bytes = best.rows * best.cols * self.filter.slab_width * item if staged else 0
+        if staged:   # of a slab, or until all parts of the inputs have been added
+            best.stage_bytes = best.rows * best.cols * self.filter.slab_width * item
+            if self.filter.depth_parts > 1:
+                best.stage_bytes *= best.chunk
         best.index_bytes = 3 * sizeof(ptrdiff_t) * axis_of(
             best.cols, self.filter.kw, self.stride_w, self.dilation_w).count if copies else 0
-        least = self.input_bytes(best.rows, best.cols) if copies else 0
+        least = self.input_bytes(z, best.rows, best.cols, best.clipped) if copies else 0
         # vectors may be loaded, though not used, a line beyond the end
         best.bytes = ceil_div(best.stage_bytes + best.index_bytes + least, L1_LINE) * L1_LINE
         best.bytes += L1_LINE
@@ -238,8 +264,9 @@ cdef class Plan(Base):
                         ptrdiff_t slab_bytes, double budget, double total,
                         bint copies) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
-        cdef double read = min(self.input_bytes(b.rows, b.cols), z.h * z.w * (
-            self.filter.depth * self.filter.table.itemsize))
+        cdef double read = min(
+            self.filter.depth_parts * self.input_bytes(z, b.rows, b.cols, b.clipped),
+            z.h * z.w * self.filter.depth * self.filter.table.itemsize)
         cdef ptrdiff_t sides = 2 * self.tile_pixels
         cdef double chunk_read = streaming(<double>b.chunk * slab_bytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
@@ -250,7 +277,7 @@ cdef class Plan(Base):
         if copies:   # of a block wider than three tiles only its sides
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
         one += read * copied / L1_LINE * costs().copy + streaming(read * (1 - copied))
-        if read > budget:   # leaves L2 before the next part or slab comes
+        if read > budget * self.filter.depth_parts:   # leaves L2 before the next part or slab comes
             one += streaming(read * (b.chunk * self.filter.parts - 1))
         if b.chunk * slab_bytes > l2_bytes() // 2:
             one += chunk_read   # leaves L2 before the next block comes
@@ -281,23 +308,24 @@ cdef class Plan(Base):
         it.first_slab = chunk % chunks * b.chunk
         it.last_slab = min(it.first_slab + b.chunk, self.filter.slabs)
 
-        count = self.find_strips(call, &it, strips, work + b.stage_bytes)
-        lap(&timer, COPIES)
-        for j in range(it.first_slab, it.last_slab):
-            parts = self.filter.parts if self.filter.width(j) > self.filter.table.lanes else 1
-            for part in range(parts):
-                self.find_slab(call, &it, j, part, parts, &slab, work)
-                for i in range(count):
-                    self.run_tiles(&call.size, &it, &strips[i], &slab)
-            lap(&timer, PRODUCTS)
-            if b.stage_bytes:
-                self.unstage(call, &it, j, &slab)
-                lap(&timer, COPIES)
+        for it.depth_part in range(self.filter.depth_parts):
+            count = self.find_strips(call, &it, strips, work + b.stage_bytes)
+            lap(&timer, COPIES)
+            for j in range(it.first_slab, it.last_slab):
+                parts = self.filter.parts if self.filter.width(j) > self.filter.table.lanes else 1
+                for part in range(parts):
+                    self.find_slab(call, &it, j, part, parts, &slab, work)
+                    for i in range(count):
+                        self.run_tiles(&call.size, &it, &strips[i], &slab)
+                lap(&timer, PRODUCTS)
+                if b.stage_bytes and it.depth_part == self.filter.depth_parts - 1:
+                    self.unstage(call, &it, j, &slab)
+                    lap(&timer, COPIES)
 
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
                         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil:
         """Point `slab` at its filter, bias, outputs and residual, for one part of its rows."""
-        cdef bint finishes = part == parts - 1
+        cdef bint finishes = part == parts - 1 and it.depth_part == self.filter.depth_parts - 1
         cdef ptrdiff_t item = self.filter.table.itemsize, width = self.filter.width(j)
         cdef ptrdiff_t channel = it.set * self.filter.set_width + self.filter.start(j)
         self.find_filter(it, j, part, parts, slab)
@@ -309,6 +337,8 @@ cdef class Plan(Base):
         slab.tile.fetch_out = 0
         if call.block.stage_bytes:
             slab.out = stage
+            if self.filter.depth_parts > 1:
+                slab.out += (j - it.first_slab) * it.rows * it.cols * self.filter.slab_width * item
             slab.out_row, slab.tile.out_pixel = it.cols * width * item, width * item
         else:
             slab.out = at(&call.out, it.n, it.row, it.col, channel)
@@ -322,7 +352,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
         cdef ptrdiff_t packed = self.filter.position(it.set, j)
         slab.filter = self.filter.memory + packed * self.filter.reduction()
-        slab.filter_row = self.filter.kw * self.filter.depth * vectors * lanes * item
+        slab.filter_row = self.filter.kw * self.depth() * vectors * lanes * item
+        slab.filter += it.depth_part * self.filter.kh * slab.filter_row
         slab.tile.bias = self.filter.bias + packed
         slab.tile.last = width - (vectors - 1) * lanes
         slab.functions = <fc_tile_function *>self.filter.table.dense[self.filter.form(j)]
@@ -336,12 +367,13 @@ cdef class Plan(Base):
             part = part % self.filter.row_parts
             slab.first_tap = part * self.filter.kw // self.filter.row_parts
             slab.last_tap = (part + 1) * self.filter.kw // self.filter.row_parts
-        slab.tile.resume = slab.first_row > 0 or slab.first_tap > 0
+        slab.tile.resume = slab.first_row > 0 or slab.first_tap > 0 or it.depth_part > 0
         # fetch the filter that comes next, spread over the tiles, unless L2 holds all of it
         slab.tile.next = slab.filter + (slab.last_row - 1) * slab.filter_row + (
             slab.last_tap * slab.filter_row // self.filter.kw)
         slab.tile.next_step = 0
-        if self.filter.slabs * self.filter.kh * slab.filter_row > l2_bytes() // 2:
+        if (self.filter.slabs * self.filter.depth_parts * self.filter.kh * slab.filter_row
+                > l2_bytes() // 2):
             slab.tile.next_step = ceil_div(vectors * lanes * item, tiles)
 
     cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
@@ -384,6 +416,10 @@ cdef class Plan(Base):
                 self.place_strip(call, it, &strips[i])
             if count:
                 return count
+        if call.block.clipped:
+            count = self.tap_strips(z, it, strips)
+            self.copy_rows(call, it, strips, count, copies)
+            return count
         left = ceil_div(max(first - it.col, 0), most) * most
         right = ceil_div(max(it.col + it.cols - last, 0), most) * most
         if not inside or not self.sides_are_smaller(left, right, it.cols):
@@ -459,25 +495,51 @@ cdef class Plan(Base):
         cdef const Array *x = &call.x
         t.x = at(x, it.n, it.row * self.stride_h - self.top,
                  (it.col + t.col) * self.stride_w - self.left,
-                 it.set * self.filter.depth)
+                 self.channel(it))
         t.x_row, t.x_pixel = self.stride_h * x.h, self.stride_w * x.w
         t.tap_row, t.tap = self.dilation_h * x.h, self.dilation_w * x.w
 
     cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
                           char *work, char *copy) noexcept nogil:
         """Copy a strip's input with its padding to `copy`; returns the end of the copy."""
-        cdef ptrdiff_t pixel = pitch(self.filter.depth * self.filter.table.itemsize), row
+        cdef ptrdiff_t pixel = pitch(self.depth() * self.filter.table.itemsize), row
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(t.cols, self.filter.kw, self.stride_w, self.dilation_w)
         self.copy_input(call, work, copy, pixel, it.n, it.row * self.stride_h - self.top, &v,
                         (it.col + t.col) * self.stride_w - self.left, &h,
-                        it.set * self.filter.depth)
+                        self.channel(it))
         row = h.count * pixel
         t.x = copy
         t.first_tap, t.last_tap = 0, self.filter.kw
         t.x_row, t.x_pixel = v.per_output * row, h.per_output * pixel
         t.tap_row, t.tap = v.per_tap * row, h.per_tap * pixel
         return copy + v.count * row
+
+    cdef void copy_rows(self, const Call *call, const Item *it, Strip *strips, int count,
+                        char *copy) noexcept nogil:
+        """Copy a block's input without its padding, and let strips that leave that out read it."""
+        cdef const Sizes *z = &call.size
+        cdef ptrdiff_t item = self.filter.table.itemsize, pixel = pitch(self.depth() * item)
+        cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
+        cdef ptrdiff_t top = it.row * self.stride_h - self.top
+        cdef ptrdiff_t left = it.col * self.stride_w - self.left
+        cdef ptrdiff_t first = max(left, 0), row, i, source
+        cdef ptrdiff_t cols = min(z.w, left + (it.cols - 1) * self.stride_w + 1
+                                  + (self.filter.kw - 1) * self.dilation_w) - first
+        cdef char *x = copy   # where the first row is, or would be
+        row = cols * pixel
+        for i in range(v.count):
+            source = tap_of(i, top, &v, self.filter.kh, self.stride_h, self.dilation_h)
+            if source < 0 and v.every:   # no place is kept for those before the first
+                x -= row
+            elif 0 <= source < z.h:
+                self.filter.table.copy(x + i * row, pixel, item,
+                                       at(&call.x, it.n, source, first, self.channel(it)),
+                                       call.x.w, call.x.c, cols, self.depth())
+        for i in range(count):
+            strips[i].x = x + (left + strips[i].col * self.stride_w - first) * pixel
+            strips[i].x_row, strips[i].x_pixel = v.per_output * row, self.stride_w * pixel
+            strips[i].tap_row, strips[i].tap = v.per_tap * row, self.dilation_w * pixel
 
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
                          ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
@@ -504,7 +566,7 @@ cdef class Plan(Base):
             source = tap_of(i, top, v, self.filter.kh, self.stride_h, self.dilation_h)
             source = source_of(source, call.size.h, self.row_map, self.top)
             if source < 0:
-                self.filter.table.copy(dst, pixel, item, pad, 0, 0, h.count, self.filter.depth)
+                self.filter.table.copy(dst, pixel, item, pad, 0, 0, h.count, self.depth())
                 dst += h.count * pixel
                 continue
             segment = segments
@@ -515,7 +577,7 @@ cdef class Plan(Base):
                     src = at(&call.x, n, source, segment[0], channel)
                     src_pixel, src_channel = call.x.w, call.x.c
                 self.filter.table.copy(dst + segment[1] * pixel, pixel, item, src, src_pixel,
-                                       src_channel, segment[2], self.filter.depth)
+                                       src_channel, segment[2], self.depth())
                 segment += 3
             dst += h.count * pixel
 
@@ -532,7 +594,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t tap_bytes = slab.filter_row // self.filter.kw
         tile.x_pixel, tile.x_row, tile.x_tap = strip.x_pixel, strip.tap_row, strip.tap
         tile.taps = max(0, min(strip.last_tap, slab.last_tap) - first)
-        tile.run = self.filter.depth
+        tile.run = self.depth()
         tile.filter_skip = (self.filter.kw - tile.taps) * tap_bytes
         if strip.tap == tile.run * self.filter.table.itemsize:   # one run of all taps
             tile.run *= tile.taps

@@ -9,10 +9,16 @@ from fastconv._native.levels cimport (
 )
 
 
+cdef enum:
+    DEEP = 1024        # inputs that are worked through in parts
+    PART_BYTES = 512   # of a pixel
+
+
 cdef class Filter:
     """The packed form of a filter and bias for one level, empty until `pack` fills it, once.
 
-    [group][slab][kh][kw][in][vectors][lanes]. The slabs of a group: as many of two vectors as there
+    [group][slab][part][kh][kw][in][vectors][lanes], the inputs in one part, or where they are many
+    and slabs whole in several. The slabs of a group: as many of two vectors as there
     are, then one of one vector if that is left over. Where half a vector is enough for the last
     channels, the last slab is one of one and a half vectors, whose half stands twice, unless wide
     slabs are worked through in parts. Lanes without an output channel are zero. The bias is packed
@@ -32,7 +38,7 @@ cdef class Filter:
         width = self.out_channels // groups
         self.sets = 1 if self.lanewise and width <= self.table.lanes else groups
         self.set_width = self.out_channels // self.sets
-        self.parts = self.row_parts = 1
+        self.parts = self.row_parts = self.depth_parts = 1
         self.dot = form == "dot"
         if self.dot:
             self.slab_width = min(width, FC_MAX_DOTS)
@@ -46,7 +52,10 @@ cdef class Filter:
         else:
             self.slab_width = self.table.lanes * self.table.vectors
             vectors = ceil_div(self.set_width, self.table.lanes)
-        if form == "dense":
+        if (form == "dense" and self.depth >= DEEP and self.kh * self.kw > 1
+                and width % self.slab_width == 0 and self.depth * itemsize % PART_BYTES == 0):
+            self.depth_parts = self.depth * itemsize // PART_BYTES
+        elif form == "dense":
             self.parts = ceil_div(
                 self.reduction() * self.slab_width * itemsize, l2_bytes() // 4)
             if self.parts > self.kh:
@@ -157,23 +166,27 @@ cdef class Filter:
                          ptrdiff_t depth) noexcept nogil:
         cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
         cdef ptrdiff_t pixel = ceil_div(self.width(j), lanes) * lanes * item, r, k
-        # from tap to tap, input to input
-        cdef ptrdiff_t tap = pixel if self.lanewise else depth * pixel
-        cdef ptrdiff_t channel = kw * pixel if self.lanewise else pixel
+        cdef ptrdiff_t parts = self.depth_parts if depth == self.depth else 1, p
+        cdef ptrdiff_t tap, channel   # from tap to tap, input to input
         cdef const char *src
         dst += self.position(s, j) * kh * kw * depth
         memset(dst, 0, kh * kw * depth * pixel)
-        for r in range(kh):
-            for k in range(kw):
-                src = (weight + r * strides[0] + k * strides[1]
-                       + (s * self.set_width + self.start(j)) * strides[3])
-                self.table.copy(dst + r * kw * depth * pixel + k * tap, channel, item,
-                                src, strides[2], strides[3], depth, self.width(j))
-                if self.halves and j == self.slabs - 1:
-                    self.table.copy(
-                        dst + (r * kw + k) * tap + (lanes + lanes // 2) * item, pixel, item,
-                        src + lanes * strides[3], strides[2], strides[3],
-                        depth, self.width(j) - lanes)
+        depth //= parts
+        tap = pixel if self.lanewise else depth * pixel
+        channel = kw * pixel if self.lanewise else pixel
+        for p in range(parts):
+            for r in range(kh):
+                for k in range(kw):
+                    src = (weight + r * strides[0] + k * strides[1] + p * depth * strides[2]
+                           + (s * self.set_width + self.start(j)) * strides[3])
+                    self.table.copy(dst + r * kw * depth * pixel + k * tap, channel, item,
+                                    src, strides[2], strides[3], depth, self.width(j))
+                    if self.halves and j == self.slabs - 1:
+                        self.table.copy(
+                            dst + (r * kw + k) * tap + (lanes + lanes // 2) * item, pixel, item,
+                            src + lanes * strides[3], strides[2], strides[3],
+                            depth, self.width(j) - lanes)
+            dst += kh * kw * depth * pixel
 
     cdef void _pack_dots(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides) noexcept nogil:
