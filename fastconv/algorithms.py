@@ -122,7 +122,8 @@ class Direct:
 
     def filter(self, spec: ConvSpec, level: str) -> Filter:
         shape = (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels)
-        return Filter(shape, spec.groups, self.form, spec.dtype.itemsize, level)
+        form = "deep" if self.form == "dense" and _is_deep(spec) else self.form
+        return Filter(shape, spec.groups, form, spec.dtype.itemsize, level)
 
     def pack(
         self,
@@ -316,6 +317,12 @@ class Winograd:
         kernel = spec.kernel[::-1] if upright else spec.kernel
         plan = winograd.Plan(packed, *_common(problem, upright), kind, kernel, self._pieces(spec))
         return Call(self, problem, packed, plan, upright)
+
+
+def _is_deep(spec: ConvSpec) -> bool:
+    """Whether many inputs are copied for every tap: pixels apart fall into the same set of L1."""
+    apart = spec.stride[1] * spec.in_channels * spec.dtype.itemsize
+    return apart % 4096 == 0 and spec.in_channels // spec.groups >= 512 and max(spec.kernel) > 1
 
 
 def _ceil(a: int, b: int) -> int:

@@ -10,15 +10,15 @@ from fastconv._native.levels cimport (
 
 
 cdef enum:
-    DEEP = 1024        # inputs that are worked through in parts
-    PART_BYTES = 512   # of a pixel
+    DEEP = 512        # inputs that are worked through in parts
+    PART_BYTES = 512   # of a pixel's inputs in the deep form
 
 
 cdef class Filter:
     """The packed form of a filter and bias for one level, empty until `pack` fills it, once.
 
-    [group][slab][part][kh][kw][in][vectors][lanes], the inputs in one part, or where they are many
-    and slabs whole in several. The slabs of a group: as many of two vectors as there
+    [group][slab][part][kh][kw][in][vectors][lanes]; the inputs are in one part, but in the deep form,
+    where slabs are whole, in several. The slabs of a group: as many of two vectors as there
     are, then one of one vector if that is left over. Where half a vector is enough for the last
     channels, the last slab is one of one and a half vectors, whose half stands twice, unless wide
     slabs are worked through in parts. Lanes without an output channel are zero. The bias is packed
@@ -52,10 +52,10 @@ cdef class Filter:
         else:
             self.slab_width = self.table.lanes * self.table.vectors
             vectors = ceil_div(self.set_width, self.table.lanes)
-        if (form == "dense" and self.depth >= DEEP and self.kh * self.kw > 1
-                and width % self.slab_width == 0 and self.depth * itemsize % PART_BYTES == 0):
+        if (form == "deep" and width % self.slab_width == 0
+                and self.depth * itemsize % PART_BYTES == 0):
             self.depth_parts = self.depth * itemsize // PART_BYTES
-        elif form == "dense":
+        elif form in ("dense", "deep"):
             self.parts = ceil_div(
                 self.reduction() * self.slab_width * itemsize, l2_bytes() // 4)
             if self.parts > self.kh:
