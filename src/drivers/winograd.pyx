@@ -35,6 +35,7 @@ from fastconv._native.tiles cimport run_pixels
 cdef enum:
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
     GATHERED_BYTES = 1 << 19  # of inputs whose channels had to be brought together for it
+    STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
     NOTHING = -2              # a row or column that no output reads; what tiles read there is 0
@@ -65,6 +66,7 @@ cdef struct Tiles:
 cdef struct Blocking:
     ptrdiff_t tiles, blocks, chunk, chunks
     ptrdiff_t columns   # of inputs that are transformed in one call
+    ptrdiff_t staged    # tiles whose outputs are spread together; 0: channels lie together
     ptrdiff_t taps_bytes, stage_bytes, products_bytes, outputs_bytes, inputs_bytes
     ptrdiff_t bytes   # workspace of a thread: all of these
     double cycles
@@ -163,7 +165,8 @@ cdef class Plan(Base):
         b.taps_bytes = b.columns * self.n_h * sizeof(char *)
         b.stage_bytes = b.columns * self.n_h * self.input_product if gathered else 0
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
-        b.outputs_bytes = self.m_h * self.m_w * slab if staged else 0
+        b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * slab)) if staged else 0
+        b.outputs_bytes = b.staged * self.m_h * self.m_w * slab
         b.inputs_bytes = inputs * self.input_tile
         b.bytes = (b.taps_bytes + b.stage_bytes + b.products_bytes + b.outputs_bytes
                    + b.inputs_bytes + L1_LINE)
@@ -238,7 +241,7 @@ cdef class Plan(Base):
         while j < end:
             step = self.multiply(s, j, last - first, inputs, products)
             lap(&timer, PRODUCTS)
-            self.finish(arrays, s, j, first, last, products, step, work)
+            self.finish(arrays, b, s, j, first, last, products, step, work)
             lap(&timer, OUTPUTS)
             j += 1
 
@@ -368,8 +371,8 @@ cdef class Plan(Base):
             return e
         return min(e // self.n_w, unique - 1) * unique + min(e % self.n_w, unique - 1)
 
-    cdef void finish(self, const Arrays *arrays, ptrdiff_t s, ptrdiff_t j, ptrdiff_t first,
-                     ptrdiff_t last, const char *products, ptrdiff_t step,
+    cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t s, ptrdiff_t j,
+                     ptrdiff_t first, ptrdiff_t last, const char *products, ptrdiff_t step,
                      char *stage) noexcept nogil:
         """Transform the products of a slab to outputs."""
         cdef fc_winograd_output t
@@ -377,7 +380,7 @@ cdef class Plan(Base):
         cdef const Array *out = &arrays.out
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t channel = self.filter.start(j), width = self.filter.width(j)
-        cdef ptrdiff_t y, x, i, k, pixel
+        cdef ptrdiff_t y, x, cols, i, k, pixel
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
         t.bias = self.filter.bias + self.filter.position(s, j)
@@ -388,29 +391,36 @@ cdef class Plan(Base):
         t.residual_row = self.dilation_h * arrays.residual.h
         t.residual_pixel = self.dilation_w * arrays.residual.w
         while first < last:
-            tiles = self.tiles_at(first, last)
+            tiles = self.tiles_at(first, min(last, first + b.staged) if b.staged else last)
             first += tiles.count
             y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
+            x = tiles.phase_w + self.dilation_w * tiles.col * self.m_w
             t.rows = min(self.m_h, ceil_div(self.size.oh - y, self.dilation_h))
+            cols = min(tiles.count * self.m_w, ceil_div(self.size.ow - x, self.dilation_w))
+            if t.rows <= 0 or cols <= 0:   # only pieces of other tiles read them
+                products += tiles.count * pixel
+                continue
+            if b.staged:
+                t.out = stage
+                t.out_row, t.out_pixel = cols * width * item, width * item
+            else:
+                t.out = at(out, tiles.n, y, x, channel)
+                t.out_row, t.out_pixel = self.dilation_h * out.h, self.dilation_w * out.w
+            t.residual = at(&arrays.residual, tiles.n, y, x, channel)
             for i in range(tiles.count):
-                x = tiles.phase_w + self.dilation_w * (tiles.col + i) * self.m_w
-                t.cols = min(self.m_w, ceil_div(self.size.ow - x, self.dilation_w))
+                t.cols = min(self.m_w, cols - i * self.m_w)
                 t.products = products
                 products += pixel
-                if t.rows <= 0 or t.cols <= 0:   # only pieces of other tiles read it
+                if t.cols <= 0:
                     continue
-                t.residual = at(&arrays.residual, tiles.n, y, x, channel)
-                if not scattered(out, item):
-                    t.out = at(out, tiles.n, y, x, channel)
-                    t.out_row, t.out_pixel = self.dilation_h * out.h, self.dilation_w * out.w
-                    self.kind.output(&t)
-                    continue
-                t.out = stage
-                t.out_row, t.out_pixel = self.m_w * width * item, width * item
                 self.kind.output(&t)
+                t.out += self.m_w * t.out_pixel
+                if t.residual != NULL:
+                    t.residual += self.m_w * t.residual_pixel
+            if b.staged:
                 for k in range(t.rows):
                     put(self.filter.table, out, at(out, tiles.n, y + self.dilation_h * k, x, 0),
-                        self.dilation_w * out.w, stage + k * t.out_row, t.out_pixel, t.cols,
+                        self.dilation_w * out.w, stage + k * t.out_row, t.out_pixel, cols,
                         channel, width)
 
 
