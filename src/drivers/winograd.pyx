@@ -34,7 +34,7 @@ from fastconv._native.tiles cimport run_pixels
 
 cdef enum:
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
-    GATHERED_BYTES = 1 << 19  # of inputs whose channels had to be brought together for it
+    GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
     STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
@@ -60,6 +60,11 @@ cdef inline double beyond_l2(double bytes) noexcept nogil:
 cdef struct Tiles:
     ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels
     ptrdiff_t row, col, count       # tile row, first tile column, tiles
+
+
+# Columns of the image that lie side by side in a row of tiles, from its `first` on.
+cdef struct Segment:
+    ptrdiff_t first, col, count
 
 
 # How a call is cut: `tiles` to a block, `chunk` slabs of a set.
@@ -160,10 +165,9 @@ cdef class Plan(Base):
         cdef double panels = wide * lanes * item * self.filter.reduction()   # bytes of a slab's filter
         b.columns = MOST_COLUMNS
         if gathered:
-            b.columns = max(self.n_w, min(
-                b.columns, GATHERED_BYTES // (self.n_h * self.input_product)))
-        b.taps_bytes = b.columns * self.n_h * sizeof(char *)
-        b.stage_bytes = b.columns * self.n_h * self.input_product if gathered else 0
+            b.columns = max(self.n_w, GATHERED_BYTES // (self.n_h * lanes * item))
+        b.taps_bytes = b.columns * (self.n_h * sizeof(char *) + sizeof(Segment))
+        b.stage_bytes = max(GATHERED_BYTES, b.columns * self.n_h * lanes * item) if gathered else 0
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
         b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * slab)) if staged else 0
         b.outputs_bytes = b.staged * self.m_h * self.m_w * slab
@@ -264,39 +268,46 @@ cdef class Plan(Base):
                         ptrdiff_t first, ptrdiff_t last, char *work, char *inputs) noexcept nogil:
         """Transform the inputs of some tiles."""
         cdef const char **taps = <const char **>work
-        cdef char *stage
+        cdef Segment *segments = <Segment *>(taps + b.columns * self.n_h)
+        cdef char *stage = work + b.taps_bytes
         cdef const char *p
         cdef const Array *x = &arrays.x
         cdef fc_winograd_input t
         cdef Tiles tiles
-        cdef ptrdiff_t item = self.filter.table.itemsize, channel = s * self.filter.depth, i, j
-        cdef ptrdiff_t row, col, count
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t depth = self.filter.depth, channel = s * depth, chunk = 0, c = 0, i, j
+        cdef ptrdiff_t row, col, count, runs
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = (b.columns - self.n_w) // step + 1
         cdef ptrdiff_t rows[9]
         t.taps = <const char *const *>taps
-        t.channels = self.filter.depth
+        t.channels = depth
         t.out_tile, t.out_product = self.input_tile, self.input_product
         while first < last:
             tiles = self.tiles_at(first, min(last, first + most))
-            stage = work + b.taps_bytes
             for i in range(self.n_h):
                 row = tiles.phase_h + self.dilation_h * (
                     tiles.row * self.m_h * self.stride_h + i)
                 rows[i] = NOTHING if row >= self.rows_read else source_of(
                     row - self.top, self.size.h, self.row_map, self.top)
             count = (tiles.count - 1) * step + self.n_w
-            for i in range(self.n_h):
-                if x.c != item and rows[i] >= 0:
-                    self.gather(x, &tiles, rows[i], channel, count,
-                                stage + i * count * self.input_product)
+            if b.stage_bytes:   # some channels at a time, so that the first level holds them
+                chunk = min(depth, b.stage_bytes // (self.n_h * count * lanes * item) * lanes)
+            runs = 0
             for j in range(count):
                 col = self.column_of(&tiles, j)
+                if col >= 0:
+                    if runs and segments[runs - 1].col + self.dilation_w * (
+                            j - segments[runs - 1].first) == col:
+                        segments[runs - 1].count += 1
+                    else:
+                        segments[runs] = Segment(j, col, 1)
+                        runs += 1
                 for i in range(self.n_h):
                     if rows[i] >= 0 and col >= 0:
                         p = at(x, tiles.n, rows[i], col, channel)
-                        if x.c != item:
-                            p = stage + (i * count + j) * self.input_product
+                        if b.stage_bytes:
+                            p = stage + (i * count + j) * chunk * item
                     else:
                         p = self.constants + ZEROS
                         if rows[i] == NOTHING or col == NOTHING:
@@ -304,7 +315,22 @@ cdef class Plan(Base):
                     taps[j * self.n_h + i] = p
             t.tiles = tiles.count
             t.out = inputs
-            self.kind.input(&t)
+            if not b.stage_bytes:
+                self.kind.input(&t)
+            else:
+                c = 0
+                while c < depth:
+                    t.channels = min(chunk, depth - c)
+                    for i in range(self.n_h):
+                        for j in range(runs if rows[i] >= 0 else 0):
+                            self.filter.table.copy(
+                                stage + (i * count + segments[j].first) * chunk * item,
+                                chunk * item, item,
+                                at(x, tiles.n, rows[i], segments[j].col, channel + c),
+                                self.dilation_w * x.w, x.c, segments[j].count, t.channels)
+                    self.kind.input(&t)
+                    t.out += chunk * item
+                    c += chunk
             inputs += tiles.count * self.input_tile
             first += tiles.count
 
@@ -315,22 +341,6 @@ cdef class Plan(Base):
         if col >= self.cols_read:
             return NOTHING
         return source_of(col - self.left, self.size.w, self.col_map, self.left)
-
-    cdef void gather(self, const Array *x, const Tiles *tiles, ptrdiff_t row, ptrdiff_t channel,
-                     ptrdiff_t count, char *stage) noexcept nogil:
-        """Copy a row of `count` pixels of some tiles, their channels side by side."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, j = 0, col, run
-        while j < count:
-            col, run = self.column_of(tiles, j), 1
-            if col >= 0:
-                while j + run < count and (
-                        self.column_of(tiles, j + run) == col + run * self.dilation_w):
-                    run += 1
-                self.filter.table.copy(
-                    stage + j * self.input_product, self.input_product, item,
-                    at(x, tiles.n, row, col, channel), self.dilation_w * x.w, x.c, run,
-                    self.filter.depth)
-            j += run
 
     cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
                             char *products) noexcept nogil:
