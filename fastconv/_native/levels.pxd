@@ -51,6 +51,18 @@ cdef extern from "table.h":
 
     ctypedef void (*fc_lanewise_function)(const fc_lanewise *) noexcept nogil
 
+    ctypedef struct fc_planewise:
+        const char *x
+        const ptrdiff_t *inputs
+        ptrdiff_t count
+        ptrdiff_t x_line, lines, cols
+        const char *filter
+        const char *bias
+        ptrdiff_t outs
+        char *out
+        ptrdiff_t out_line, out_channel
+        const fc_activation *activation
+
     ctypedef struct fc_gradient:
         ptrdiff_t images, rows, cols
         const char *x
@@ -106,6 +118,7 @@ cdef extern from "table.h":
         int itemsize, lanes, pixels, vectors
         fc_tile_function dense[3][14]
         fc_lanewise_function lanewise[2][3][8]
+        void (*planewise)(const fc_planewise *) noexcept nogil
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]
         void (*add)(char *dst, const char *src, ptrdiff_t bytes) noexcept nogil

@@ -3,6 +3,7 @@
 #include "vector.h"
 #include "tile.h"
 #include "lanewise.h"
+#include "planewise.h"
 #include "gradient.h"
 #include "winograd.h"
 #include "layout.h"
@@ -98,6 +99,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)}},                            \
         .lanewise = {FC_LANEWISE_ENTRY(0), FC_LANEWISE_ENTRY(1)}, .copy = FC_NAME(copy),       \
+        .planewise = FC_NAME(planewise),                                                       \
         .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
         .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \
                                {FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_2)}},                         \

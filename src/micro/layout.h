@@ -109,20 +109,51 @@ static void FC_NAME(copy_each)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_cha
     }
 }
 
+/* Lines of elements that lie together, short ones without a call. */
+static void FC_NAME(copy_lines)(char *dst, ptrdiff_t dst_line, const char *src, ptrdiff_t src_line,
+                                ptrdiff_t lines, ptrdiff_t size)
+{
+    for (; lines > 0; lines--, dst += dst_line, src += src_line) {
+        if (size > 16 * FC_LANES)
+            memcpy(dst, src, (size_t)(size * FC_SIZE));
+        else if (size < FC_LANES)
+            FC_NAME(store_part)(dst, FC_NAME(load_part)(src, size), size);
+        else
+            for (ptrdiff_t i = 0; i < size; i += FC_LANES) {
+                const ptrdiff_t at = FC_NAME(block)(i, size) * FC_SIZE;
+                FC_NAME(store)(dst + at, FC_NAME(load)(src + at));
+            }
+    }
+}
+
+/* Lines of every other element, `size` of them, at least as many as lanes. */
+#define FC_EVERY_OTHER(l) ((l) * 2 + ((l) >= FC_LANES / 2))
+static void FC_NAME(copy_every_other)(char *dst, ptrdiff_t dst_line, const char *src,
+                                      ptrdiff_t src_line, ptrdiff_t lines, ptrdiff_t size)
+{
+    for (; lines > 0; lines--, dst += dst_line, src += src_line)
+        for (ptrdiff_t i = 0; i < size; i += FC_LANES) {
+            const ptrdiff_t at = FC_NAME(block)(i, size) * FC_SIZE;
+            const FC_VECTOR a = FC_NAME(load)(src + 2 * at);
+            const FC_VECTOR b = FC_NAME(load)(src + 2 * at + FC_BYTES - FC_SIZE);
+            FC_NAME(store)(dst + at, FC_SHUFFLE(a, b, FC_EVERY_OTHER));
+        }
+}
+
 static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel, const char *src,
                           ptrdiff_t src_pixel, ptrdiff_t src_channel, ptrdiff_t pixels,
                           ptrdiff_t channels)
 {
-    const ptrdiff_t item = sizeof(FC_T), bytes = channels * item;
+    const ptrdiff_t item = FC_SIZE, bytes = channels * item;
     if (dst_channel == item && src_channel == item) {
         if (dst_pixel == bytes && src_pixel == bytes)
             memcpy(dst, src, (size_t)(pixels * bytes));
         else
-            for (ptrdiff_t p = 0; p < pixels; p++)
-                memcpy(dst + p * dst_pixel, src + p * src_pixel, (size_t)bytes);
-        return;
-    }
-    if ((src_pixel == item && dst_channel == item) || (src_channel == item && dst_pixel == item))
+            FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
+    } else if (dst_channel == item && src_channel == 2 * item && channels >= FC_LANES)
+        FC_NAME(copy_every_other)(dst, dst_pixel, src, src_pixel, pixels, channels);
+    else if ((src_pixel == item && dst_channel == item) ||
+             (src_channel == item && dst_pixel == item))
         FC_NAME(copy_blocks)(dst, dst_pixel, dst_channel, src, src_pixel, src_channel, pixels,
                              channels);
     else
