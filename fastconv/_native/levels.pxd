@@ -54,8 +54,9 @@ cdef extern from "table.h":
     ctypedef struct fc_planewise:
         const char *x
         const ptrdiff_t *inputs
-        ptrdiff_t count
+        ptrdiff_t rows, row
         ptrdiff_t x_line, lines, cols
+        ptrdiff_t stride, x_row, x_phase
         const char *filter
         const char *bias
         ptrdiff_t outs

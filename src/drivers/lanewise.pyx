@@ -20,7 +20,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
-    lap, put, scattered, source_of, start_timer, streaming,
+    lap, put_rows, scattered, source_of, start_timer, streaming,
 )
 
 
@@ -56,6 +56,7 @@ cdef struct Blocking:
     ptrdiff_t rows, cols, chunk
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
+    ptrdiff_t staged   # rows of outputs that are spread together; 0: channels lie together
     ptrdiff_t table_bytes, copies_bytes, stage_bytes, bytes   # workspace of a thread
     double cycles
 
@@ -190,6 +191,8 @@ cdef class Plan(Base):
             else:
                 break
         b.stage_bytes = b.cols * b.chunk * self.filter.slab_width * item if staged else 0
+        b.staged = min(b.rows, max(1, l2_bytes() // 4 // b.stage_bytes)) if staged else 0
+        b.stage_bytes *= b.staged
         b.stage_bytes = ceil_div(b.stage_bytes, L1_LINE) * L1_LINE
         b.copies_bytes = ceil_div(b.copies_bytes, L1_LINE) * L1_LINE
         b.bytes = b.stage_bytes + b.copies_bytes + b.table_bytes + L1_LINE
@@ -310,16 +313,17 @@ cdef class Plan(Base):
                 t.residual = at(&arrays.residual, n, row + y, col + first, channel)
                 if b.stage_bytes:
                     t.out_pixel = channels * item
-                    t.out = stage + first * t.out_pixel
+                    t.out = stage + (y % b.staged * cols + first) * t.out_pixel
                 else:
                     t.out_pixel = arrays.out.w
                     t.out = at(&arrays.out, n, row + y, col + first, channel)
                 functions[size - 1](&t)
                 first += size
             lap(&timer, PRODUCTS)
-            if b.stage_bytes:
-                put(self.filter.table, &arrays.out, at(&arrays.out, n, row + y, col, 0),
-                    arrays.out.w, stage, channels * item, cols, channel, channels)
+            if b.stage_bytes and ((y + 1) % b.staged == 0 or y == rows - 1):
+                first = y - y % b.staged
+                put_rows(self.filter.table, &arrays.out, at(&arrays.out, n, row + first, col, 0),
+                         stage, channels * item, y + 1 - first, cols, channel, channels)
                 lap(&timer, COPIES)
 
     cdef void rows_read(self, ptrdiff_t y, ptrdiff_t *low, ptrdiff_t *high) noexcept nogil:
@@ -365,6 +369,9 @@ cdef class Plan(Base):
         cdef ptrdiff_t begin = min(used, max(0, -first))
         cdef ptrdiff_t end = max(begin, min(used, self.size.w - first))
         cdef const char *p
+        cdef const char *src = NULL   # pixels to be copied to dst, none yet
+        cdef char *dst = NULL
+        cdef ptrdiff_t pixels = 0
         for i in range(down.count - (b.rows - rows) * down.per_output):
             source = source_of(
                 tap_of(i, row * self.stride_h - self.top, &down, self.filter.kh, self.stride_h,
@@ -374,8 +381,12 @@ cdef class Plan(Base):
                 p = at(x, n, source, first + begin, channel)
                 step = x.w
                 if copied:
-                    self.filter.table.copy(copies, needed, item, p, x.w, x.c, end - begin,
-                                           held // item)
+                    if p != src + pixels * x.w or copies != dst + pixels * needed:
+                        if pixels:
+                            self.filter.table.copy(dst, needed, item, src, x.w, x.c, pixels,
+                                                   held // item)
+                        src, dst, pixels = p, copies, 0
+                    pixels += end - begin   # perhaps with those of the rows that follow
                     p, step = copies, needed
                     copies += (end - begin) * needed
                 for j in range(begin):
@@ -404,11 +415,14 @@ cdef class Plan(Base):
                         p = copies + left * needed
                     table[j] = p
             table += across.count
+        if pixels:
+            self.filter.table.copy(dst, needed, item, src, x.w, x.c, pixels, held // item)
 
     cdef ptrdiff_t line_columns(self, ptrdiff_t cols) noexcept nogil:
-        """Columns of a copied line that lie together: every stride-th of those that are read."""
+        """Columns of a copied line that lie together, every stride-th: whole vectors."""
+        cdef ptrdiff_t lanes = self.filter.table.lanes
         return ceil_div((cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1,
-                        self.stride_w)
+                        self.stride_w * lanes) * lanes
 
     cdef ptrdiff_t plane_bytes(self, const Blocking *b) noexcept nogil:
         """Bytes of the copied inputs of a channel."""
@@ -439,8 +453,8 @@ cdef class Plan(Base):
         b.chunks = ceil_div(groups, b.chunk)
         b.items = pixels * b.chunks
         b.copies_bytes = ceil_div(self.filter.depth * self.plane_bytes(&b), L1_LINE) * L1_LINE
-        # whole vectors are loaded, beyond the last column too
-        b.copies_bytes += lanes * item
+        # whole vectors are loaded, and one beyond those of the last columns
+        b.copies_bytes += 2 * lanes * item
         b.table_bytes = self.filter.reduction() * sizeof(ptrdiff_t) + b.rows * sizeof(Band) + (
             self.down(b.rows).count + self.stride_w * self.line_columns(b.cols)) * sizeof(Run)
         b.bytes = b.copies_bytes + b.table_bytes + L1_LINE
@@ -496,6 +510,11 @@ cdef class Plan(Base):
                     inputs[(i * depth + c) * self.filter.kw + j] = (
                         i * down.per_tap * line + c * plane
                         + (o % self.stride_w * columns + o // self.stride_w) * item)
+        t.row = self.filter.kw * depth
+        t.x_row, t.x_phase = line, columns * item
+        t.stride = self.stride_w if (
+            self.stride_h == self.stride_w and self.stride_w <= 2 and self.dilation_h == 1
+            and self.dilation_w == 1 and down.every) else 0
         t.x_line = down.per_output * line
         t.cols = cols
         t.out_line, t.out_channel = arrays.out.h, arrays.out.c
@@ -523,8 +542,8 @@ cdef class Plan(Base):
                 for i in range(band_count):
                     t.lines = bands[i].rows
                     t.x = copies + bands[i].row * t.x_line
-                    t.inputs = inputs + bands[i].low * self.filter.kw * depth
-                    t.count = (bands[i].high - bands[i].low) * self.filter.kw * depth
+                    t.inputs = inputs + bands[i].low * t.row
+                    t.rows = bands[i].high - bands[i].low
                     t.filter = (self.filter.memory + position * self.filter.reduction()
                                 + bands[i].low * filter_row + lane * item)
                     t.out = at(&arrays.out, n, row + bands[i].row, col, channel)

@@ -3,10 +3,10 @@
 #include "vector.h"
 #include "tile.h"
 #include "lanewise.h"
-#include "planewise.h"
 #include "gradient.h"
 #include "winograd.h"
 #include "layout.h"
+#include "planewise.h"
 #include "peak.h"
 
 #define FC_INSTANTIATE(p)                                                                      \

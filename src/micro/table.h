@@ -69,8 +69,11 @@ typedef void (*fc_lanewise_function)(const fc_lanewise *);
 typedef struct {
     const char *x;           /* what the first output reads, */
     const ptrdiff_t *inputs; /* with so many bytes to each of its inputs, */
-    ptrdiff_t count;         /* in the order of the filter */
+    ptrdiff_t rows, row;     /* in the order of the filter, whose rows have so many inputs */
     ptrdiff_t x_line, lines, cols;
+    /* 1 or 2: that of dense taps, whose rows are so far apart, and in them the columns of odd number
+     * from those of even number; x and these are aligned. 0: any other */
+    ptrdiff_t stride, x_row, x_phase;
     const char *filter, *bias; /* as packed for lanewise; of the first output channel */
     ptrdiff_t outs;
     char *out;
