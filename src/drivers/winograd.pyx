@@ -291,7 +291,7 @@ cdef class Plan(Base):
                 rows[i] = NOTHING if row >= self.rows_read else source_of(
                     row - self.top, self.size.h, self.row_map, self.top)
             count = (tiles.count - 1) * step + self.n_w
-            if b.stage_bytes:   # some channels at a time, so that the first level holds them
+            if b.stage_bytes:   # some channels at a time, so that L1 holds them
                 chunk = min(depth, b.stage_bytes // (self.n_h * count * lanes * item) * lanes)
             runs = 0
             for j in range(count):
@@ -317,20 +317,16 @@ cdef class Plan(Base):
             t.out = inputs
             if not b.stage_bytes:
                 self.kind.input(&t)
-            else:
-                c = 0
-                while c < depth:
-                    t.channels = min(chunk, depth - c)
-                    for i in range(self.n_h):
-                        for j in range(runs if rows[i] >= 0 else 0):
-                            self.filter.table.copy(
-                                stage + (i * count + segments[j].first) * chunk * item,
-                                chunk * item, item,
-                                at(x, tiles.n, rows[i], segments[j].col, channel + c),
-                                self.dilation_w * x.w, x.c, segments[j].count, t.channels)
-                    self.kind.input(&t)
-                    t.out += chunk * item
-                    c += chunk
+            c = 0
+            while c < depth and b.stage_bytes:
+                t.channels = min(chunk, depth - c)
+                for i in range(self.n_h):
+                    if rows[i] >= 0:
+                        self.gather(x, tiles.n, rows[i], channel + c, t.channels, segments, runs,
+                                    stage + i * count * chunk * item, chunk * item)
+                self.kind.input(&t)
+                t.out += chunk * item
+                c += chunk
             inputs += tiles.count * self.input_tile
             first += tiles.count
 
@@ -341,6 +337,17 @@ cdef class Plan(Base):
         if col >= self.cols_read:
             return NOTHING
         return source_of(col - self.left, self.size.w, self.col_map, self.left)
+
+    cdef void gather(self, const Array *x, ptrdiff_t n, ptrdiff_t row, ptrdiff_t channel,
+                     ptrdiff_t channels, const Segment *segments, ptrdiff_t runs, char *stage,
+                     ptrdiff_t pixel) noexcept nogil:
+        """Copy some channels of a row of pixels, so that they lie side by side."""
+        cdef ptrdiff_t i
+        for i in range(runs):
+            self.filter.table.copy(
+                stage + segments[i].first * pixel, pixel, self.filter.table.itemsize,
+                at(x, n, row, segments[i].col, channel), self.dilation_w * x.w, x.c,
+                segments[i].count, channels)
 
     cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
                             char *products) noexcept nogil:

@@ -64,6 +64,10 @@ static inline ptrdiff_t FC_NAME(block)(ptrdiff_t i, ptrdiff_t size)
     return i + FC_LANES <= size || size < FC_LANES ? i : size - FC_LANES;
 }
 
+/* Bytes between what is copied of a channel's row and what is fetched meanwhile: its lines are too
+ * many streams for the hardware to foresee. */
+#define FC_COPY_AHEAD 192
+
 /* `copy` where pixels lie together in one array and channels in the other. */
 static void FC_NAME(copy_blocks)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
                                  const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
@@ -81,6 +85,10 @@ static void FC_NAME(copy_blocks)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_c
             const ptrdiff_t p = FC_NAME(block)(j, pixels);
             char *to = dst + p * dst_pixel + c * dst_channel;
             const char *from = src + p * src_pixel + c * src_channel;
+            const char *ahead = (packs ? from : to) + FC_COPY_AHEAD;
+FC_UNROLL
+            for (int k = 0; k < FC_LANES; k++)
+                __builtin_prefetch(ahead + k * (packs ? src_row : dst_row));
             if (whole)
                 FC_NAME(transpose)(to, dst_row, from, src_row, FC_LANES, FC_LANES);
             else if (packs)
