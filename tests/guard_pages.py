@@ -73,6 +73,9 @@ def shapes():
             (5, 31, 7, 7, 7, 1),
             (5, 31, 33, 33, 33, 1),
             (6, 15, 17, 51, 17, 2),
+            (9, 35, 5, 5, 5, 2),
+            (7, 66, 3, 6, 3, 2),
+            (7, 40, 6, 12, 3, 1),
             (3, 3, 64, 64, 64, 1),
             (1, 1, 6, 9, 3, 1),
             (1, 2, 34, 34, 17, 3),
@@ -154,7 +157,19 @@ def calls(dtype):
 
             yield f"{case}", functional
             yield f"{case} reversed", reversed_views
+
+            def planes(place, case=channel_first_case, arrays=arrays, shape=wanted_shape):
+                x, weight, bias, _ = arrays
+                conv = case.layer(place(weight), place(bias))
+                out = place(channels_first(np.zeros(shape, dtype)))
+                conv(place(channels_first(x)), out=out)
+                np.testing.assert_array_equal(
+                    np.moveaxis(out, 1, -1), replace(case, residual=False).run(x, weight, bias)
+                )
+
             yield f"{case} channels first", layer
+            if shape.groups > 1:  # without a residual a kernel of its own
+                yield f"{case} planes", planes
 
 
 def main():

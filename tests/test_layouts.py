@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cases import LAYOUTS, OUT_LAYOUTS, Case, assert_canaries_alive, channels_first, check
+from hypothesis import given, settings
+from strategies import PAD_MODES, cases
 
 import fastconv
 
@@ -86,6 +88,72 @@ def test_layout_of_out(level, dtype, case, layout):
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_channel_first_layer(level, dtype, case, x_layout):
     check(replace(case, permute=True, x_layout=x_layout), dtype)
+
+
+def assert_channel_first_agrees(case, dtype):
+    """With x and out channel-first every algorithm gives the bits that it gives with plain ones."""
+    x, weight, bias, _ = case.arrays(dtype)
+    planes = np.moveaxis(channels_first(x), 1, -1)
+    for name in case.algorithms():
+        named = replace(case, algorithm=name)
+        out, buffer = OUT_LAYOUTS["channels first"](
+            (case.batch, *case.out_size, case.filters), dtype
+        )
+        named.run(planes, weight, bias, out=out)
+        np.testing.assert_array_equal(out, named.run(x, weight, bias), err_msg=name)
+        assert_canaries_alive(out, buffer)
+
+
+@given(case=cases(axes=2))
+@settings(max_examples=25)
+def test_channel_first_arrays(level, dtype, case):
+    assert_channel_first_agrees(case, dtype)
+
+
+@given(case=cases(axes=1))
+@settings(max_examples=25)
+def test_channel_first_sequences(level, dtype, case):
+    assert_channel_first_agrees(case, dtype)
+
+
+def depthwise(size, channels, kernel, multiplier=1, **rest):
+    return Case(size, channels, channels * multiplier, kernel, groups=channels, **rest)
+
+
+PLANES = [
+    *(depthwise((9, w), 5, (3, 3), padding=1) for w in (15, 16, 17, 31, 33, 63, 65)),
+    *(depthwise((h, 20), 5, (3, 3), padding=1, bias=True) for h in range(1, 12)),
+    *(depthwise((21, 40), 5, (k, k), padding=k // 2, stride=s) for k in (3, 5) for s in (1, 2, 3)),
+    *(depthwise((11, 37), 5, (k, k + 1), padding=2, dilation=(1, 2)) for k in (1, 2, 4, 7)),
+    *(depthwise((12, 40), 3, (3, 3), m, padding=1) for m in (2, 3, 4, 5, 9, 17)),
+    *(depthwise((12, 40), 3, (3, 3), padding=4, pad_mode=mode) for mode in PAD_MODES),
+    depthwise((12, 40), 3, (3, 3), padding=2, pad_value=1.5, activation="relu6"),
+    depthwise((3, 18), 3, (5, 5), padding=7),
+    depthwise((6, 40), 3, (2, 2), stride=(3, 4)),
+    depthwise((6, 40), 3, (3, 3), padding=1, stride=(1, 2)),
+    # more than L1 holds at a time, several images and threads
+    depthwise((100, 120), 3, (3, 3), padding=1, batch=2, num_threads=2),
+    depthwise((100, 120), 3, (3, 3), padding=1, stride=2, num_threads=2),
+    depthwise((20000,), 2, (9,), padding=4),
+    depthwise((3, 5000), 2, (3, 3), padding=1),
+    *(
+        Case((40, 50), 4 * c, 4 * f, (3, 3), groups=4, padding=1)
+        for c, f in [(2, 4), (3, 5), (4, 6)]
+    ),
+    Case((40, 50), 34, 40, (3, 3), groups=2, padding=1, bias=True),
+    # few columns, whose rows are copied together
+    depthwise((7, 7), 33, (3, 3), padding=1),
+    depthwise((9, 5), 65, (3, 3), padding=1, stride=2, batch=2, num_threads=2),
+    Case((7, 7), 33, 65, (3, 3), padding=1, batch=2),
+    Case((14, 14), 33, 65, (3, 3), padding=1),
+    Case((9, 130), 17, 33, (3, 3), padding=1, pad_mode="reflect"),
+    Case((300,), 70, 40, (3,), padding=1),
+]
+
+
+@pytest.mark.parametrize("case", [replace(case, data="normal") for case in PLANES], ids=str)
+def test_channel_first_planes(level, dtype, case):
+    assert_channel_first_agrees(case, dtype)
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)

@@ -53,6 +53,19 @@ cdef extern from "table.h":
 
     ctypedef void (*fc_lanewise_function)(const fc_lanewise *) noexcept nogil
 
+    ctypedef struct fc_planewise:
+        const char *x
+        const ptrdiff_t *inputs
+        ptrdiff_t rows, row
+        ptrdiff_t x_line, lines, cols
+        ptrdiff_t stride, x_row, x_phase
+        const char *filter
+        const char *bias
+        ptrdiff_t outs
+        char *out
+        ptrdiff_t out_line, out_channel
+        const fc_activation *activation
+
     ctypedef struct fc_gradient:
         ptrdiff_t images, rows, cols
         const char *x
@@ -110,6 +123,7 @@ cdef extern from "table.h":
         int dot_pixels[4]
         fc_tile_function dot[4][14]
         fc_lanewise_function lanewise[2][3][8]
+        void (*planewise)(const fc_planewise *) noexcept nogil
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]
         void (*add)(char *dst, const char *src, ptrdiff_t bytes) noexcept nogil

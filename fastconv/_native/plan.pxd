@@ -112,6 +112,19 @@ cdef inline void put(const fc_table *table, const Array *out, char *pixel, ptrdi
         channels -= count
 
 
+cdef inline void put_rows(const fc_table *table, const Array *out, char *pixel, const char *src,
+                          ptrdiff_t src_pixel, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t channel,
+                          ptrdiff_t channels) noexcept nogil:
+    """The same of rows of pixels, which lie together in src; at once if they do in the output."""
+    if out.h == cols * out.w:
+        cols *= rows
+        rows = 1
+    for _ in range(rows):
+        put(table, out, pixel, out.w, src, src_pixel, cols, channel, channels)
+        pixel += out.h
+        src += cols * src_pixel
+
+
 cdef inline ptrdiff_t pitch(ptrdiff_t bytes) noexcept nogil:
     """Bytes from pixel to pixel in a copy whose pixels have this many bytes."""
     return bytes + L1_LINE if bytes % L1_PERIOD == 0 else bytes

@@ -16,7 +16,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Sizes, Timer, at, lap, pitch, put, scattered, source_of, start_timer, step_cycles,
+    Sizes, Timer, at, lap, pitch, put_rows, scattered, source_of, start_timer, step_cycles,
     streaming,
 )
 from fastconv._native.tiles cimport launch, run_pixels
@@ -379,11 +379,9 @@ cdef class Plan(Base):
     cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
                       const Slab *slab) noexcept nogil:
         """Copy a slab's finished outputs to an array whose channels do not lie together."""
-        cdef ptrdiff_t channel = it.set * self.filter.set_width + self.filter.start(j), y
-        for y in range(it.rows):
-            put(self.filter.table, &call.out, at(&call.out, it.n, it.row + y, it.col, 0),
-                call.out.w, slab.out + y * slab.out_row, slab.tile.out_pixel, it.cols, channel,
-                self.filter.width(j))
+        cdef ptrdiff_t channel = it.set * self.filter.set_width + self.filter.start(j)
+        put_rows(self.filter.table, &call.out, at(&call.out, it.n, it.row, it.col, 0), slab.out,
+                 slab.tile.out_pixel, it.rows, it.cols, channel, self.filter.width(j))
 
     cdef bint paired(self, const Sizes *z) noexcept nogil:
         """Whether tiles take half their pixels from a row and half from the next.

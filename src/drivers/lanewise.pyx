@@ -14,13 +14,13 @@ from libc.string cimport memcpy, memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_LANEWISE_PIXELS, allocate, fc_lanewise, fc_lanewise_function, fc_table, give_workspace,
-    l2_bytes, take_workspace,
+    FC_LANEWISE_PIXELS, allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table,
+    give_workspace, l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
-    lap, put, scattered, source_of, start_timer, streaming,
+    lap, put_rows, scattered, source_of, start_timer, streaming,
 )
 
 
@@ -29,15 +29,49 @@ cdef enum:
     TABLE_ENTRIES = 8192       # pointers of an item, if that can be
     LEAST_COLS = 32            # of a block that does not have whole rows
     LEAST_VECTORS = 4          # of a chunk
+    PLANE_BYTES = 24 << 10     # of a copy of the inputs of a group, if that can be
 
 
-# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` vectors of a set.
+# Neighbouring lines or columns of a copy, from its `first` on, that come from the image's `source` on.
+cdef struct Run:
+    ptrdiff_t first, source, count
+
+
+# Neighbouring output rows that read the same filter rows, [low, high).
+cdef struct Band:
+    ptrdiff_t row, rows, low, high
+
+
+# Which kernel, and whether inputs or outputs go through a copy.
+cdef enum Layout:
+    IN_PLACE = 0
+    COPIED = 1
+    STAGED = 2
+    PLANES = 4
+
+
+# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` vectors of a set (of planes:
+# groups).
 cdef struct Blocking:
     ptrdiff_t rows, cols, chunk
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
+    ptrdiff_t staged   # rows of outputs that are spread together; 0: channels lie together
     ptrdiff_t table_bytes, copies_bytes, stage_bytes, bytes   # workspace of a thread
     double cycles
+
+
+cdef inline ptrdiff_t extended(Run *runs, ptrdiff_t count, ptrdiff_t i, ptrdiff_t source,
+                               ptrdiff_t step) noexcept nogil:
+    """Add a line or column to runs whose sources are `step` apart; returns how many there are."""
+    cdef Run *run = runs + count - 1
+    if source < 0:
+        return count
+    if count and i == run.first + run.count and source == run.source + step * run.count:
+        run.count += 1
+        return count
+    runs[count] = Run(i, source, 1)
+    return count + 1
 
 
 cdef class Plan(Base):
@@ -52,7 +86,7 @@ cdef class Plan(Base):
     # the cut last used: most calls repeat it
     cdef Blocking last_block
     cdef ptrdiff_t last_threads
-    cdef bint last_copied, last_staged
+    cdef int last_layout
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
@@ -157,6 +191,8 @@ cdef class Plan(Base):
             else:
                 break
         b.stage_bytes = b.cols * b.chunk * self.filter.slab_width * item if staged else 0
+        b.staged = min(b.rows, max(1, l2_bytes() // 4 // b.stage_bytes)) if staged else 0
+        b.stage_bytes *= b.staged
         b.stage_bytes = ceil_div(b.stage_bytes, L1_LINE) * L1_LINE
         b.copies_bytes = ceil_div(b.copies_bytes, L1_LINE) * L1_LINE
         b.bytes = b.stage_bytes + b.copies_bytes + b.table_bytes + L1_LINE
@@ -177,34 +213,49 @@ cdef class Plan(Base):
         return (x.c == self.filter.table.itemsize and (x.w >= pixel or self.size.w == 1)
                 and (x.h >= row or self.size.h == 1) and (x.n >= image or self.size.n == 1))
 
+    cdef int layout(self, const Arrays *arrays) noexcept nogil:
+        """How the arrays lie in memory."""
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef bint staged = scattered(&arrays.out, item)
+        if (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
+                and arrays.residual.data == NULL and self.size.ow >= self.filter.table.lanes):
+            return PLANES
+        return (0 if self.pixels_ascend(&arrays.x) else COPIED) | (STAGED if staged else 0)
+
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef ptrdiff_t i
-        cdef bint copied = not self.pixels_ascend(&arrays.x)
-        cdef bint staged = scattered(&arrays.out, self.filter.table.itemsize)
+        cdef int layout = self.layout(arrays)
         cdef Blocking b
         cdef size_t size
         cdef char *memory
-        if (threads != self.last_threads or copied != self.last_copied
-                or staged != self.last_staged):
-            self.last_block = self.cut(threads, copied, staged)
-            self.last_threads, self.last_copied, self.last_staged = threads, copied, staged
+        if threads != self.last_threads or layout != self.last_layout:
+            self.last_block = (self.cut_planes(threads) if layout == PLANES else
+                               self.cut(threads, layout & COPIED, layout & STAGED))
+            self.last_threads, self.last_layout = threads, layout
         b = self.last_block
         threads = min(threads, b.items)
         memory = take_workspace(threads * b.bytes, &size)
         with nogil:
             if threads == 1:
                 for i in range(b.items):
-                    self.run_item(arrays, &b, i, memory, 0)
+                    self.run_one(arrays, &b, i, memory, 0, layout)
             else:
-                self.run_parallel(arrays, &b, threads, memory)
+                self.run_parallel(arrays, &b, threads, memory, layout)
         give_workspace(memory, size)
         return 0
 
     cdef void run_parallel(self, const Arrays *arrays, const Blocking *b,
-                           ptrdiff_t threads, char *memory) noexcept nogil:
+                           ptrdiff_t threads, char *memory, int layout) noexcept nogil:
         cdef ptrdiff_t i
         for i in prange(b.items, schedule="dynamic", num_threads=<int>threads):
-            self.run_item(arrays, b, i, memory + threadid() * b.bytes, threadid())
+            self.run_one(arrays, b, i, memory + threadid() * b.bytes, threadid(), layout)
+
+    cdef void run_one(self, const Arrays *arrays, const Blocking *b, ptrdiff_t index, char *work,
+                      int thread, int layout) noexcept nogil:
+        if layout == PLANES:
+            self.run_planes(arrays, b, index, work, thread)
+        else:
+            self.run_item(arrays, b, index, work, thread)
 
     cdef void run_item(self, const Arrays *arrays, const Blocking *b,
                        ptrdiff_t index, char *work, int thread) noexcept nogil:
@@ -251,11 +302,7 @@ cdef class Plan(Base):
         channels = self.filter.start(last) + t.last - self.filter.start(j)
         count = ceil_div(cols, FC_LANEWISE_PIXELS)
         for y in range(rows):
-            low, high = 0, self.filter.kh
-            if self.skips_padding:
-                first = (row + y) * self.stride_h - self.top
-                low = min(high, first_inside(-first, self.dilation_h))
-                high = max(low, min(high, first_inside(self.size.h - first, self.dilation_h)))
+            self.rows_read(row + y, &low, &high)
             t.rows = high - low
             t.filter = (self.filter.memory + position * self.filter.reduction() + low * filter_row)
             first = 0
@@ -266,17 +313,38 @@ cdef class Plan(Base):
                 t.residual = at(&arrays.residual, n, row + y, col + first, channel)
                 if b.stage_bytes:
                     t.out_pixel = channels * item
-                    t.out = stage + first * t.out_pixel
+                    t.out = stage + (y % b.staged * cols + first) * t.out_pixel
                 else:
                     t.out_pixel = arrays.out.w
                     t.out = at(&arrays.out, n, row + y, col + first, channel)
                 functions[size - 1](&t)
                 first += size
             lap(&timer, PRODUCTS)
-            if b.stage_bytes:
-                put(self.filter.table, &arrays.out, at(&arrays.out, n, row + y, col, 0),
-                    arrays.out.w, stage, channels * item, cols, channel, channels)
+            if b.stage_bytes and ((y + 1) % b.staged == 0 or y == rows - 1):
+                first = y - y % b.staged
+                put_rows(self.filter.table, &arrays.out, at(&arrays.out, n, row + first, col, 0),
+                         stage, channels * item, y + 1 - first, cols, channel, channels)
                 lap(&timer, COPIES)
+
+    cdef void rows_read(self, ptrdiff_t y, ptrdiff_t *low, ptrdiff_t *high) noexcept nogil:
+        """The filter rows of an output row, without those that lie wholly in zero padding."""
+        cdef ptrdiff_t first = y * self.stride_h - self.top
+        low[0], high[0] = 0, self.filter.kh
+        if self.skips_padding:
+            low[0] = min(high[0], first_inside(-first, self.dilation_h))
+            high[0] = max(low[0], min(high[0], first_inside(self.size.h - first, self.dilation_h)))
+
+    cdef ptrdiff_t find_bands(self, ptrdiff_t row, ptrdiff_t rows, Band *bands) noexcept nogil:
+        """The bands of a block of output rows; returns how many there are."""
+        cdef ptrdiff_t count = 0, y, low, high
+        for y in range(rows):
+            self.rows_read(row + y, &low, &high)
+            if count and bands[count - 1].low == low and bands[count - 1].high == high:
+                bands[count - 1].rows += 1
+            else:
+                bands[count] = Band(y, 1, low, high)
+                count += 1
+        return count
 
     cdef void find_inputs(self, const Arrays *arrays, const Blocking *b, ptrdiff_t n,
                           ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,
@@ -301,6 +369,9 @@ cdef class Plan(Base):
         cdef ptrdiff_t begin = min(used, max(0, -first))
         cdef ptrdiff_t end = max(begin, min(used, self.size.w - first))
         cdef const char *p
+        cdef const char *src = NULL   # pixels to be copied to dst, none yet
+        cdef char *dst = NULL
+        cdef ptrdiff_t pixels = 0
         for i in range(down.count - (b.rows - rows) * down.per_output):
             source = source_of(
                 tap_of(i, row * self.stride_h - self.top, &down, self.filter.kh, self.stride_h,
@@ -310,8 +381,12 @@ cdef class Plan(Base):
                 p = at(x, n, source, first + begin, channel)
                 step = x.w
                 if copied:
-                    self.filter.table.copy(copies, needed, item, p, x.w, x.c, end - begin,
-                                           held // item)
+                    if p != src + pixels * x.w or copies != dst + pixels * needed:
+                        if pixels:
+                            self.filter.table.copy(dst, needed, item, src, x.w, x.c, pixels,
+                                                   held // item)
+                        src, dst, pixels = p, copies, 0
+                    pixels += end - begin   # perhaps with those of the rows that follow
                     p, step = copies, needed
                     copies += (end - begin) * needed
                 for j in range(begin):
@@ -340,3 +415,138 @@ cdef class Plan(Base):
                         p = copies + left * needed
                     table[j] = p
             table += across.count
+        if pixels:
+            self.filter.table.copy(dst, needed, item, src, x.w, x.c, pixels, held // item)
+
+    cdef ptrdiff_t line_columns(self, ptrdiff_t cols) noexcept nogil:
+        """Columns of a copied line that lie together, every stride-th: whole vectors."""
+        cdef ptrdiff_t lanes = self.filter.table.lanes
+        return ceil_div((cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1,
+                        self.stride_w * lanes) * lanes
+
+    cdef ptrdiff_t plane_bytes(self, const Blocking *b) noexcept nogil:
+        """Bytes of the copied inputs of a channel."""
+        return (self.down(b.rows).count * self.stride_w * self.line_columns(b.cols)
+                * self.filter.table.itemsize)
+
+    cdef Blocking cut_planes(self, ptrdiff_t threads) noexcept nogil:
+        """Blocks whose inputs L1 holds, group by group; some items for each thread."""
+        cdef Blocking b
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t groups = self.channels // self.filter.depth, pixels, vectors
+        memset(&b, 0, sizeof(b))
+        b.rows, b.cols = self.size.oh, self.size.ow
+        while self.filter.depth * self.plane_bytes(&b) > PLANE_BYTES:
+            vectors = ceil_div(b.cols, 4 * lanes)   # as many as a kernel takes at a time
+            if b.rows > 2 * self.filter.kh or (b.rows > 1 and vectors == 1):
+                b.rows = ceil_div(b.rows, 2)
+            elif vectors > 1:
+                b.cols = ceil_div(vectors, 2) * 4 * lanes
+            else:
+                break
+        b.row_blocks = ceil_div(self.size.oh, b.rows)
+        b.col_blocks = ceil_div(self.size.ow, b.cols)
+        pixels = self.size.n * b.row_blocks * b.col_blocks
+        b.chunk = groups
+        if threads > 1:
+            b.chunk = ceil_div(groups, ceil_div(ITEMS * threads, pixels))
+        b.chunks = ceil_div(groups, b.chunk)
+        b.items = pixels * b.chunks
+        b.copies_bytes = ceil_div(self.filter.depth * self.plane_bytes(&b), L1_LINE) * L1_LINE
+        # whole vectors are loaded, and one beyond those of the last columns
+        b.copies_bytes += 2 * lanes * item
+        b.table_bytes = self.filter.reduction() * sizeof(ptrdiff_t) + b.rows * sizeof(Band) + (
+            self.down(b.rows).count + self.stride_w * self.line_columns(b.cols)) * sizeof(Run)
+        b.bytes = b.copies_bytes + b.table_bytes + L1_LINE
+        return b
+
+    cdef void run_planes(self, const Arrays *arrays, const Blocking *b, ptrdiff_t index, char *work,
+                         int thread) noexcept nogil:
+        """Compute one block of output pixels for one chunk of groups."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t item = table.itemsize, lanes = table.lanes, depth = self.filter.depth
+        cdef ptrdiff_t col = index % b.col_blocks * b.cols
+        cdef ptrdiff_t row = index // b.col_blocks % b.row_blocks * b.rows
+        cdef ptrdiff_t n = index // (b.col_blocks * b.row_blocks) % self.size.n
+        cdef ptrdiff_t g = index // (b.col_blocks * b.row_blocks * self.size.n) * b.chunk
+        cdef ptrdiff_t last = min(g + b.chunk, self.channels // depth)
+        cdef ptrdiff_t rows = min(b.rows, self.size.oh - row)
+        cdef ptrdiff_t cols = min(b.cols, self.size.ow - col)
+        cdef ptrdiff_t width = self.filter.out_channels // (self.channels // depth)
+        cdef ptrdiff_t filter_row = self.filter.kw * depth * lanes * item
+        cdef ptrdiff_t columns = self.line_columns(b.cols), line = self.stride_w * columns * item
+        cdef ptrdiff_t plane = self.plane_bytes(b)
+        cdef ptrdiff_t channel, c, o, lane, position, y, first, i, j
+        cdef Axis down = self.down(b.rows)
+        cdef char *copies = work + (-<ptrdiff_t>work & (L1_LINE - 1))
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>(copies + b.copies_bytes)
+        cdef Band *bands = <Band *>(inputs + self.filter.reduction())
+        cdef Run *lines = <Run *>(bands + b.rows)
+        cdef Run *pieces = lines + down.count
+        cdef ptrdiff_t line_runs = 0, column_runs = 0
+        cdef ptrdiff_t band_count = self.find_bands(row, rows, bands)
+        cdef fc_planewise t
+        cdef Timer timer = start_timer(arrays, thread)
+
+        # where the inputs of an item come from is the same for all channels, and so is the padding
+        table.copy(copies, item, item, self.pad(), 0, 0, depth * plane // item, 1)
+        for i in range(down.count - (b.rows - rows) * down.per_output):
+            y = source_of(tap_of(i, row * self.stride_h - self.top, &down, self.filter.kh,
+                                 self.stride_h, self.dilation_h), self.size.h, self.row_map, self.top)
+            line_runs = extended(lines, line_runs, i, y, 1)
+        first = (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1
+        for j in range(self.stride_w):
+            i = j
+            while i < first:
+                column_runs = extended(
+                    pieces, column_runs, j * columns + i // self.stride_w,
+                    source_of(col * self.stride_w - self.left + i, self.size.w, self.col_map,
+                              self.left), self.stride_w)
+                i += self.stride_w
+        for i in range(self.filter.kh):
+            for c in range(depth):
+                for j in range(0, self.filter.kw):
+                    o = j * self.dilation_w
+                    inputs[(i * depth + c) * self.filter.kw + j] = (
+                        i * down.per_tap * line + c * plane
+                        + (o % self.stride_w * columns + o // self.stride_w) * item)
+        t.row = self.filter.kw * depth
+        t.x_row, t.x_phase = line, columns * item
+        t.stride = self.stride_w if (
+            self.stride_h == self.stride_w and self.stride_w <= 2 and self.dilation_h == 1
+            and self.dilation_w == 1 and down.every) else 0
+        t.x_line = down.per_output * line
+        t.cols = cols
+        t.out_line, t.out_channel = arrays.out.h, arrays.out.c
+        t.activation = &self.activation if self.activated else NULL
+        for g in range(g, last):
+            for c in range(depth):
+                for i in range(line_runs):
+                    for j in range(column_runs):
+                        table.copy(
+                            copies + c * plane + lines[i].first * line + pieces[j].first * item,
+                            line, item,
+                            at(&arrays.x, n, lines[i].source, pieces[j].source, g * depth + c),
+                            arrays.x.h, self.stride_w * arrays.x.w, lines[i].count, pieces[j].count)
+            lap(&timer, COPIES)
+            o = 0
+            while o < width:
+                channel = g * width + o
+                position = channel % self.filter.set_width
+                lane = position % self.filter.slab_width
+                position = self.filter.position(
+                    channel // self.filter.set_width, position // self.filter.slab_width)
+                t.outs = min(width - o, self.filter.slab_width - lane)
+                t.outs = 4 if t.outs >= 4 else 2 if t.outs >= 2 else 1
+                t.bias = self.filter.bias + position + lane * item
+                for i in range(band_count):
+                    t.lines = bands[i].rows
+                    t.x = copies + bands[i].row * t.x_line
+                    t.inputs = inputs + bands[i].low * t.row
+                    t.rows = bands[i].high - bands[i].low
+                    t.filter = (self.filter.memory + position * self.filter.reduction()
+                                + bands[i].low * filter_row + lane * item)
+                    t.out = at(&arrays.out, n, row + bands[i].row, col, channel)
+                    table.planewise(&t)
+                o += t.outs
+            lap(&timer, PRODUCTS)

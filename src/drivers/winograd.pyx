@@ -34,7 +34,8 @@ from fastconv._native.tiles cimport run_pixels
 
 cdef enum:
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
-    GATHERED_BYTES = 1 << 19  # of inputs whose channels had to be brought together for it
+    GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
+    STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
     NOTHING = -2              # a row or column that no output reads; what tiles read there is 0
@@ -61,10 +62,16 @@ cdef struct Tiles:
     ptrdiff_t row, col, count       # tile row, first tile column, tiles
 
 
+# Columns of the image that lie side by side in a row of tiles, from its `first` on.
+cdef struct Segment:
+    ptrdiff_t first, col, count
+
+
 # How a call is cut: `tiles` to a block, `chunk` slabs of a set.
 cdef struct Blocking:
     ptrdiff_t tiles, blocks, chunk, chunks
     ptrdiff_t columns   # of inputs that are transformed in one call
+    ptrdiff_t staged    # tiles whose outputs are spread together; 0: channels lie together
     ptrdiff_t taps_bytes, stage_bytes, products_bytes, outputs_bytes, inputs_bytes
     ptrdiff_t bytes   # workspace of a thread: all of these
     double cycles
@@ -158,12 +165,12 @@ cdef class Plan(Base):
         cdef double panels = wide * lanes * item * self.filter.reduction()   # bytes of a slab's filter
         b.columns = MOST_COLUMNS
         if gathered:
-            b.columns = max(self.n_w, min(
-                b.columns, GATHERED_BYTES // (self.n_h * self.input_product)))
-        b.taps_bytes = b.columns * self.n_h * sizeof(char *)
-        b.stage_bytes = b.columns * self.n_h * self.input_product if gathered else 0
+            b.columns = max(self.n_w, GATHERED_BYTES // (self.n_h * lanes * item))
+        b.taps_bytes = b.columns * (self.n_h * sizeof(char *) + sizeof(Segment))
+        b.stage_bytes = max(GATHERED_BYTES, b.columns * self.n_h * lanes * item) if gathered else 0
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
-        b.outputs_bytes = self.m_h * self.m_w * slab if staged else 0
+        b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * slab)) if staged else 0
+        b.outputs_bytes = b.staged * self.m_h * self.m_w * slab
         b.inputs_bytes = inputs * self.input_tile
         b.bytes = (b.taps_bytes + b.stage_bytes + b.products_bytes + b.outputs_bytes
                    + b.inputs_bytes + L1_LINE)
@@ -238,7 +245,7 @@ cdef class Plan(Base):
         while j < end:
             step = self.multiply(s, j, last - first, inputs, products)
             lap(&timer, PRODUCTS)
-            self.finish(arrays, s, j, first, last, products, step, work)
+            self.finish(arrays, b, s, j, first, last, products, step, work)
             lap(&timer, OUTPUTS)
             j += 1
 
@@ -261,39 +268,46 @@ cdef class Plan(Base):
                         ptrdiff_t first, ptrdiff_t last, char *work, char *inputs) noexcept nogil:
         """Transform the inputs of some tiles."""
         cdef const char **taps = <const char **>work
-        cdef char *stage
+        cdef Segment *segments = <Segment *>(taps + b.columns * self.n_h)
+        cdef char *stage = work + b.taps_bytes
         cdef const char *p
         cdef const Array *x = &arrays.x
         cdef fc_winograd_input t
         cdef Tiles tiles
-        cdef ptrdiff_t item = self.filter.table.itemsize, channel = s * self.filter.depth, i, j
-        cdef ptrdiff_t row, col, count
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t depth = self.filter.depth, channel = s * depth, chunk = 0, c = 0, i, j
+        cdef ptrdiff_t row, col, count, runs
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = (b.columns - self.n_w) // step + 1
         cdef ptrdiff_t rows[9]
         t.taps = <const char *const *>taps
-        t.channels = self.filter.depth
+        t.channels = depth
         t.out_tile, t.out_product = self.input_tile, self.input_product
         while first < last:
             tiles = self.tiles_at(first, min(last, first + most))
-            stage = work + b.taps_bytes
             for i in range(self.n_h):
                 row = tiles.phase_h + self.dilation_h * (
                     tiles.row * self.m_h * self.stride_h + i)
                 rows[i] = NOTHING if row >= self.rows_read else source_of(
                     row - self.top, self.size.h, self.row_map, self.top)
             count = (tiles.count - 1) * step + self.n_w
-            for i in range(self.n_h):
-                if x.c != item and rows[i] >= 0:
-                    self.gather(x, &tiles, rows[i], channel, count,
-                                stage + i * count * self.input_product)
+            if b.stage_bytes:   # some channels at a time, so that L1 holds them
+                chunk = min(depth, b.stage_bytes // (self.n_h * count * lanes * item) * lanes)
+            runs = 0
             for j in range(count):
                 col = self.column_of(&tiles, j)
+                if col >= 0:
+                    if runs and segments[runs - 1].col + self.dilation_w * (
+                            j - segments[runs - 1].first) == col:
+                        segments[runs - 1].count += 1
+                    else:
+                        segments[runs] = Segment(j, col, 1)
+                        runs += 1
                 for i in range(self.n_h):
                     if rows[i] >= 0 and col >= 0:
                         p = at(x, tiles.n, rows[i], col, channel)
-                        if x.c != item:
-                            p = stage + (i * count + j) * self.input_product
+                        if b.stage_bytes:
+                            p = stage + (i * count + j) * chunk * item
                     else:
                         p = self.constants + ZEROS
                         if rows[i] == NOTHING or col == NOTHING:
@@ -301,7 +315,18 @@ cdef class Plan(Base):
                     taps[j * self.n_h + i] = p
             t.tiles = tiles.count
             t.out = inputs
-            self.kind.input(&t)
+            if not b.stage_bytes:
+                self.kind.input(&t)
+            c = 0
+            while c < depth and b.stage_bytes:
+                t.channels = min(chunk, depth - c)
+                for i in range(self.n_h):
+                    if rows[i] >= 0:
+                        self.gather(x, tiles.n, rows[i], channel + c, t.channels, segments, runs,
+                                    stage + i * count * chunk * item, chunk * item)
+                self.kind.input(&t)
+                t.out += chunk * item
+                c += chunk
             inputs += tiles.count * self.input_tile
             first += tiles.count
 
@@ -313,21 +338,16 @@ cdef class Plan(Base):
             return NOTHING
         return source_of(col - self.left, self.size.w, self.col_map, self.left)
 
-    cdef void gather(self, const Array *x, const Tiles *tiles, ptrdiff_t row, ptrdiff_t channel,
-                     ptrdiff_t count, char *stage) noexcept nogil:
-        """Copy a row of `count` pixels of some tiles, their channels side by side."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, j = 0, col, run
-        while j < count:
-            col, run = self.column_of(tiles, j), 1
-            if col >= 0:
-                while j + run < count and (
-                        self.column_of(tiles, j + run) == col + run * self.dilation_w):
-                    run += 1
-                self.filter.table.copy(
-                    stage + j * self.input_product, self.input_product, item,
-                    at(x, tiles.n, row, col, channel), self.dilation_w * x.w, x.c, run,
-                    self.filter.depth)
-            j += run
+    cdef void gather(self, const Array *x, ptrdiff_t n, ptrdiff_t row, ptrdiff_t channel,
+                     ptrdiff_t channels, const Segment *segments, ptrdiff_t runs, char *stage,
+                     ptrdiff_t pixel) noexcept nogil:
+        """Copy some channels of a row of pixels, so that they lie side by side."""
+        cdef ptrdiff_t i
+        for i in range(runs):
+            self.filter.table.copy(
+                stage + segments[i].first * pixel, pixel, self.filter.table.itemsize,
+                at(x, n, row, segments[i].col, channel), self.dilation_w * x.w, x.c,
+                segments[i].count, channels)
 
     cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
                             char *products) noexcept nogil:
@@ -368,8 +388,8 @@ cdef class Plan(Base):
             return e
         return min(e // self.n_w, unique - 1) * unique + min(e % self.n_w, unique - 1)
 
-    cdef void finish(self, const Arrays *arrays, ptrdiff_t s, ptrdiff_t j, ptrdiff_t first,
-                     ptrdiff_t last, const char *products, ptrdiff_t step,
+    cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t s, ptrdiff_t j,
+                     ptrdiff_t first, ptrdiff_t last, const char *products, ptrdiff_t step,
                      char *stage) noexcept nogil:
         """Transform the products of a slab to outputs."""
         cdef fc_winograd_output t
@@ -377,7 +397,7 @@ cdef class Plan(Base):
         cdef const Array *out = &arrays.out
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t channel = self.filter.start(j), width = self.filter.width(j)
-        cdef ptrdiff_t y, x, i, k, pixel
+        cdef ptrdiff_t y, x, cols, i, k, pixel
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
         t.bias = self.filter.bias + self.filter.position(s, j)
@@ -388,29 +408,36 @@ cdef class Plan(Base):
         t.residual_row = self.dilation_h * arrays.residual.h
         t.residual_pixel = self.dilation_w * arrays.residual.w
         while first < last:
-            tiles = self.tiles_at(first, last)
+            tiles = self.tiles_at(first, min(last, first + b.staged) if b.staged else last)
             first += tiles.count
             y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
+            x = tiles.phase_w + self.dilation_w * tiles.col * self.m_w
             t.rows = min(self.m_h, ceil_div(self.size.oh - y, self.dilation_h))
+            cols = min(tiles.count * self.m_w, ceil_div(self.size.ow - x, self.dilation_w))
+            if t.rows <= 0 or cols <= 0:   # only pieces of other tiles read them
+                products += tiles.count * pixel
+                continue
+            if b.staged:
+                t.out = stage
+                t.out_row, t.out_pixel = cols * width * item, width * item
+            else:
+                t.out = at(out, tiles.n, y, x, channel)
+                t.out_row, t.out_pixel = self.dilation_h * out.h, self.dilation_w * out.w
+            t.residual = at(&arrays.residual, tiles.n, y, x, channel)
             for i in range(tiles.count):
-                x = tiles.phase_w + self.dilation_w * (tiles.col + i) * self.m_w
-                t.cols = min(self.m_w, ceil_div(self.size.ow - x, self.dilation_w))
+                t.cols = min(self.m_w, cols - i * self.m_w)
                 t.products = products
                 products += pixel
-                if t.rows <= 0 or t.cols <= 0:   # only pieces of other tiles read it
+                if t.cols <= 0:
                     continue
-                t.residual = at(&arrays.residual, tiles.n, y, x, channel)
-                if not scattered(out, item):
-                    t.out = at(out, tiles.n, y, x, channel)
-                    t.out_row, t.out_pixel = self.dilation_h * out.h, self.dilation_w * out.w
-                    self.kind.output(&t)
-                    continue
-                t.out = stage
-                t.out_row, t.out_pixel = self.m_w * width * item, width * item
                 self.kind.output(&t)
+                t.out += self.m_w * t.out_pixel
+                if t.residual != NULL:
+                    t.residual += self.m_w * t.residual_pixel
+            if b.staged:
                 for k in range(t.rows):
                     put(self.filter.table, out, at(out, tiles.n, y + self.dilation_h * k, x, 0),
-                        self.dilation_w * out.w, stage + k * t.out_row, t.out_pixel, t.cols,
+                        self.dilation_w * out.w, stage + k * t.out_row, t.out_pixel, cols,
                         channel, width)
 
 

@@ -7,6 +7,7 @@
 #include "gradient.h"
 #include "winograd.h"
 #include "layout.h"
+#include "planewise.h"
 #include "peak.h"
 
 #define FC_INSTANTIATE(p)                                                                      \
@@ -109,6 +110,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
         .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \
                 {FC_EACH_DOT_3(FC_DOT_NAME)}, {FC_EACH_DOT_4(FC_DOT_NAME)}},                   \
         .lanewise = {FC_LANEWISE_ENTRY(0), FC_LANEWISE_ENTRY(1)}, .copy = FC_NAME(copy),       \
+        .planewise = FC_NAME(planewise),                                                       \
         .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
         .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \
                                {FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_2)}},                         \

@@ -1,62 +1,103 @@
 /* Copying pixels between layouts: rows into a padded block, channel-first to channels-last. */
 
-/* Variable permutations of two vectors exist from AVX2 on; clang has no builtin for them. */
-#if defined(__AVX2__) && !defined(__clang__)
-/* dst[q][r] = src[r][q] of lanes x lanes elements that lie together along q in src, along r in dst.
- * Stage s exchanges the lanes whose number has bit s with the vectors whose number has it. */
-static inline __attribute__((always_inline)) void FC_NAME(transpose_block)(
-    char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, const FC_MASK (*take)[2])
+/* M of each lane, in order. */
+#undef FC_EACH_LANE
+#define FC_LANES_2(M, l) M(l), M(l + 1)
+#define FC_LANES_4(M, l) FC_LANES_2(M, l), FC_LANES_2(M, l + 2)
+#define FC_LANES_8(M, l) FC_LANES_4(M, l), FC_LANES_4(M, l + 4)
+#if FC_LANES == 2
+#define FC_EACH_LANE(M) FC_LANES_2(M, 0)
+#elif FC_LANES == 4
+#define FC_EACH_LANE(M) FC_LANES_4(M, 0)
+#elif FC_LANES == 8
+#define FC_EACH_LANE(M) FC_LANES_8(M, 0)
+#else
+#define FC_EACH_LANE(M) FC_LANES_8(M, 0), FC_LANES_8(M, 8)
+#endif
+
+/* Lanes of a and b in turn, of their low halves and of their high ones. */
+#define FC_LOW(l) ((l) / 2 + (l) % 2 * FC_LANES)
+#define FC_HIGH(l) (FC_LOW(l) + FC_LANES / 2)
+#ifdef __clang__
+#define FC_SHUFFLE(a, b, M) __builtin_shufflevector(a, b, FC_EACH_LANE(M))
+#else
+#define FC_SHUFFLE(a, b, M) __builtin_shuffle(a, b, (FC_MASK){FC_EACH_LANE(M)})
+#endif
+
+/* dst[q][r] = src[r][q] of up to lanes x lanes elements, that lie together along q in src, along r
+ * in dst. With the number of an element written as its vector's and its lane's, each stage moves the
+ * highest bit to the end: after as many stages as a lane has bits, vectors are lanes. */
+static inline __attribute__((always_inline)) void FC_NAME(transpose)(
+    char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
+    ptrdiff_t columns)
 {
-    FC_VECTOR v[FC_LANES];
+    FC_VECTOR v[FC_LANES], w[FC_LANES];
 FC_UNROLL
     for (int i = 0; i < FC_LANES; i++)
-        v[i] = FC_NAME(load)(src + i * src_row);
-    int stage = 0;
+        v[i] = i >= rows             ? (FC_VECTOR){0}
+               : columns == FC_LANES ? FC_NAME(load)(src + i * src_row)
+                                     : FC_NAME(load_part)(src + i * src_row, columns);
 FC_UNROLL
-    for (int s = 1; s < FC_LANES; s *= 2, stage++)
+    for (int s = 1; s < FC_LANES; s *= 2) {
+FC_UNROLL
+        for (int i = 0; i < FC_LANES / 2; i++) {
+            w[2 * i] = FC_SHUFFLE(v[i], v[i + FC_LANES / 2], FC_LOW);
+            w[2 * i + 1] = FC_SHUFFLE(v[i], v[i + FC_LANES / 2], FC_HIGH);
+        }
 FC_UNROLL
         for (int i = 0; i < FC_LANES; i++)
-            if (!(i & s)) {
-                const FC_VECTOR a = v[i], b = v[i + s];
-                v[i] = __builtin_shuffle(a, b, take[stage][0]);
-                v[i + s] = __builtin_shuffle(a, b, take[stage][1]);
-            }
+            v[i] = w[i];
+    }
 FC_UNROLL
     for (int i = 0; i < FC_LANES; i++)
-        FC_NAME(store)(dst + i * dst_row, v[i]);
+        if (i < columns) {
+            if (rows == FC_LANES)
+                FC_NAME(store)(dst + i * dst_row, v[i]);
+            else
+                FC_NAME(store_part)(dst + i * dst_row, v[i], rows);
+        }
 }
 
-/* dst[q][r] = src[r][q]; returns how many r were done for the first *qs q. */
-static ptrdiff_t FC_NAME(transpose)(char *dst, ptrdiff_t dst_row, const char *src,
-                                    ptrdiff_t src_row, ptrdiff_t rows, ptrdiff_t *columns)
+/* Where the i-th block along an axis begins: the last ends where the axis does. */
+static inline ptrdiff_t FC_NAME(block)(ptrdiff_t i, ptrdiff_t size)
 {
-    union {
-        FC_MASK take[5][2];
-        FC_INT lane[5][2][FC_LANES];
-    } u;
-    for (int stage = 0, s = 1; s < FC_LANES; s *= 2, stage++)
-        for (int l = 0; l < FC_LANES; l++) {
-            u.lane[stage][0][l] = l & s ? FC_LANES + l - s : l;
-            u.lane[stage][1][l] = l & s ? FC_LANES + l : l + s;
+    return i + FC_LANES <= size || size < FC_LANES ? i : size - FC_LANES;
+}
+
+/* Bytes between what is copied of a channel's row and what is fetched meanwhile: its lines are too
+ * many streams for the hardware to foresee. */
+#define FC_COPY_AHEAD 192
+
+/* `copy` where pixels lie together in one array and channels in the other. */
+static void FC_NAME(copy_blocks)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
+                                 const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
+                                 ptrdiff_t pixels, ptrdiff_t channels)
+{
+    const int packs = dst_channel == FC_SIZE; /* else it spreads channels */
+    const ptrdiff_t dst_row = packs ? dst_pixel : dst_channel;
+    const ptrdiff_t src_row = packs ? src_channel : src_pixel;
+    const int whole = pixels >= FC_LANES && channels >= FC_LANES;
+    const ptrdiff_t some_pixels = pixels < FC_LANES ? pixels : FC_LANES;
+    const ptrdiff_t some_channels = channels < FC_LANES ? channels : FC_LANES;
+    for (ptrdiff_t i = 0; i < channels; i += FC_LANES) {
+        const ptrdiff_t c = FC_NAME(block)(i, channels);
+        for (ptrdiff_t j = 0; j < pixels; j += FC_LANES) {
+            const ptrdiff_t p = FC_NAME(block)(j, pixels);
+            char *to = dst + p * dst_pixel + c * dst_channel;
+            const char *from = src + p * src_pixel + c * src_channel;
+            const char *ahead = (packs ? from : to) + FC_COPY_AHEAD;
+FC_UNROLL
+            for (int k = 0; k < FC_LANES; k++)
+                __builtin_prefetch(ahead + k * (packs ? src_row : dst_row));
+            if (whole)
+                FC_NAME(transpose)(to, dst_row, from, src_row, FC_LANES, FC_LANES);
+            else if (packs)
+                FC_NAME(transpose)(to, dst_row, from, src_row, some_channels, some_pixels);
+            else
+                FC_NAME(transpose)(to, dst_row, from, src_row, some_pixels, some_channels);
         }
-    rows -= rows % FC_LANES;
-    *columns -= *columns % FC_LANES;
-    for (ptrdiff_t r = 0; r < rows; r += FC_LANES)
-        for (ptrdiff_t q = 0; q < *columns; q += FC_LANES)
-            FC_NAME(transpose_block)(dst + q * dst_row + r * (ptrdiff_t)sizeof(FC_T), dst_row,
-                                     src + r * src_row + q * (ptrdiff_t)sizeof(FC_T), src_row,
-                                     u.take);
-    return rows;
+    }
 }
-#else
-static ptrdiff_t FC_NAME(transpose)(char *dst, ptrdiff_t dst_row, const char *src,
-                                    ptrdiff_t src_row, ptrdiff_t rows, ptrdiff_t *columns)
-{
-    (void)dst, (void)dst_row, (void)src, (void)src_row, (void)rows;
-    *columns = 0;
-    return 0;
-}
-#endif
 
 /* One by one, in blocks of a cache line's elements each way, so that no line is fetched twice. */
 static void FC_NAME(copy_each)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
@@ -76,32 +117,54 @@ static void FC_NAME(copy_each)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_cha
     }
 }
 
+/* Lines of elements that lie together, short ones without a call. */
+static void FC_NAME(copy_lines)(char *dst, ptrdiff_t dst_line, const char *src, ptrdiff_t src_line,
+                                ptrdiff_t lines, ptrdiff_t size)
+{
+    for (; lines > 0; lines--, dst += dst_line, src += src_line) {
+        if (size > 16 * FC_LANES)
+            memcpy(dst, src, (size_t)(size * FC_SIZE));
+        else if (size < FC_LANES)
+            FC_NAME(store_part)(dst, FC_NAME(load_part)(src, size), size);
+        else
+            for (ptrdiff_t i = 0; i < size; i += FC_LANES) {
+                const ptrdiff_t at = FC_NAME(block)(i, size) * FC_SIZE;
+                FC_NAME(store)(dst + at, FC_NAME(load)(src + at));
+            }
+    }
+}
+
+/* Lines of every other element, `size` of them, at least as many as lanes. */
+#define FC_EVERY_OTHER(l) ((l) * 2 + ((l) >= FC_LANES / 2))
+static void FC_NAME(copy_every_other)(char *dst, ptrdiff_t dst_line, const char *src,
+                                      ptrdiff_t src_line, ptrdiff_t lines, ptrdiff_t size)
+{
+    for (; lines > 0; lines--, dst += dst_line, src += src_line)
+        for (ptrdiff_t i = 0; i < size; i += FC_LANES) {
+            const ptrdiff_t at = FC_NAME(block)(i, size) * FC_SIZE;
+            const FC_VECTOR a = FC_NAME(load)(src + 2 * at);
+            const FC_VECTOR b = FC_NAME(load)(src + 2 * at + FC_BYTES - FC_SIZE);
+            FC_NAME(store)(dst + at, FC_SHUFFLE(a, b, FC_EVERY_OTHER));
+        }
+}
+
 static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel, const char *src,
                           ptrdiff_t src_pixel, ptrdiff_t src_channel, ptrdiff_t pixels,
                           ptrdiff_t channels)
 {
-    const ptrdiff_t item = sizeof(FC_T), bytes = channels * item;
+    const ptrdiff_t item = FC_SIZE, bytes = channels * item;
     if (dst_channel == item && src_channel == item) {
         if (dst_pixel == bytes && src_pixel == bytes)
             memcpy(dst, src, (size_t)(pixels * bytes));
         else
-            for (ptrdiff_t p = 0; p < pixels; p++)
-                memcpy(dst + p * dst_pixel, src + p * src_pixel, (size_t)bytes);
-        return;
-    }
-    /* whole blocks of a transposition, then what is left at its sides */
-    ptrdiff_t p = 0, c = 0;
-    if (src_pixel == item && dst_channel == item) {
-        p = pixels;
-        c = FC_NAME(transpose)(dst, dst_pixel, src, src_channel, channels, &p);
-    } else if (src_channel == item && dst_pixel == item) {
-        c = channels;
-        p = FC_NAME(transpose)(dst, dst_channel, src, src_pixel, pixels, &c);
-    }
-    if (p == 0 || c == 0)
-        p = c = 0;
-    FC_NAME(copy_each)(dst + c * dst_channel, dst_pixel, dst_channel, src + c * src_channel,
-                       src_pixel, src_channel, p, channels - c);
-    FC_NAME(copy_each)(dst + p * dst_pixel, dst_pixel, dst_channel, src + p * src_pixel, src_pixel,
-                       src_channel, pixels - p, channels);
+            FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
+    } else if (dst_channel == item && src_channel == 2 * item && channels >= FC_LANES)
+        FC_NAME(copy_every_other)(dst, dst_pixel, src, src_pixel, pixels, channels);
+    else if ((src_pixel == item && dst_channel == item) ||
+             (src_channel == item && dst_pixel == item))
+        FC_NAME(copy_blocks)(dst, dst_pixel, dst_channel, src, src_pixel, src_channel, pixels,
+                             channels);
+    else
+        FC_NAME(copy_each)(dst, dst_pixel, dst_channel, src, src_pixel, src_channel, pixels,
+                           channels);
 }

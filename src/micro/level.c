@@ -63,15 +63,18 @@
 #include "points.h"
 
 #define FC_T float
+#define FC_SIZE 4
 #define FC_INT int32_t
 #define FC_NAME(name) name##_f32
 #include "kernels.h"
 static const fc_table table_f32 = FC_TABLE;
 #undef FC_T
+#undef FC_SIZE
 #undef FC_INT
 #undef FC_NAME
 
 #define FC_T double
+#define FC_SIZE 8
 #define FC_INT int64_t
 #define FC_NAME(name) name##_f64
 #include "kernels.h"

@@ -70,6 +70,23 @@ typedef struct {
 
 typedef void (*fc_lanewise_function)(const fc_lanewise *);
 
+/* The same of one to four (1, 2 or 4) output channels of a group, for images whose pixels lie
+ * together along a row: `lines` rows of `cols` outputs. Vectors of inputs are loaded whole. */
+typedef struct {
+    const char *x;           /* what the first output reads, */
+    const ptrdiff_t *inputs; /* with so many bytes to each of its inputs, */
+    ptrdiff_t rows, row;     /* in the order of the filter, whose rows have so many inputs */
+    ptrdiff_t x_line, lines, cols;
+    /* 1 or 2: that of dense taps, whose rows are so far apart, and in them the columns of odd number
+     * from those of even number; x and these are aligned. 0: any other */
+    ptrdiff_t stride, x_row, x_phase;
+    const char *filter, *bias; /* as packed for lanewise; of the first output channel */
+    ptrdiff_t outs;
+    char *out;
+    ptrdiff_t out_line, out_channel;
+    const fc_activation *activation; /* NULL: none */
+} fc_planewise;
+
 /* One register tile of the filter gradient, of `inputs` filter elements x one or two vectors of
  * output channels: out[i][o] += the sum over pixels of x[pixel][i] * dy[pixel][o]. */
 enum { FC_MAX_TAPS = 6 };
@@ -156,6 +173,7 @@ typedef struct {
     int dot_pixels[FC_MAX_DOTS];
     fc_tile_function dot[FC_MAX_DOTS][FC_MAX_PIXELS];
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
+    void (*planewise)(const fc_planewise *);
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs */
     fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];
     fc_gradient_function depthwise_gradient[FC_MAX_VECTORS][FC_MAX_TAPS];

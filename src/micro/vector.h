@@ -4,7 +4,7 @@
 #define FC_VECTOR FC_NAME(vector)
 #define FC_MASK FC_NAME(mask)
 #define FC_HALF FC_NAME(half)
-#define FC_LANES (FC_BYTES / (int)sizeof(FC_T))
+#define FC_LANES (FC_BYTES / FC_SIZE)
 
 typedef FC_T FC_VECTOR __attribute__((vector_size(FC_BYTES)));
 typedef FC_T FC_NAME(unaligned)

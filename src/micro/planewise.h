@@ -1,0 +1,151 @@
+/* Channel-first convolution of few channels: a vector holds neighbouring outputs of one channel, so
+ * inputs and outputs are read and written where they lie along a row. A filter element is loaded
+ * once for several rows, an input once for several output channels of a group. Every output is the
+ * sum that lanewise.h makes, in the same order. */
+
+static inline __attribute__((always_inline)) void FC_NAME(plane_store)(
+    const fc_planewise *t, char *out, ptrdiff_t next, ptrdiff_t width, FC_VECTOR *acc,
+    const int count)
+{
+FC_UNROLL
+    for (int i = 0; i < count; i++) {
+        const FC_VECTOR y = t->activation ? FC_NAME(activate)(t->activation, acc[i]) : acc[i];
+        if (width == FC_LANES)
+            FC_NAME(store)(out + i * next, y);
+        else
+            FC_NAME(store_part)(out + i * next, y, width);
+    }
+}
+
+/* `count` vectors of outputs, of neighbouring rows or columns. */
+static inline __attribute__((always_inline)) void FC_NAME(plane_vectors)(
+    const fc_planewise *t, const char *x, ptrdiff_t x_next, char *out, ptrdiff_t out_next,
+    ptrdiff_t width, const int outs, const int count)
+{
+    const ptrdiff_t *input = t->inputs, *end = input + t->rows * t->row;
+    const char *filter = t->filter;
+    FC_VECTOR acc[4][4];
+FC_UNROLL
+    for (int o = 0; o < outs; o++)
+FC_UNROLL
+        for (int i = 0; i < count; i++)
+            acc[o][i] = FC_NAME(broadcast)(((const FC_T *)t->bias)[o]);
+    for (; input < end; input++, filter += FC_BYTES) {
+        const char *p = x + *input;
+        FC_VECTOR in[4];
+FC_UNROLL
+        for (int i = 0; i < count; i++)
+            in[i] = FC_NAME(load)(p + i * x_next);
+FC_UNROLL
+        for (int o = 0; o < outs; o++) {
+            const FC_VECTOR f = FC_NAME(broadcast)(((const FC_T *)filter)[o]);
+FC_UNROLL
+            for (int i = 0; i < count; i++)
+                acc[o][i] += in[i] * f;
+        }
+    }
+FC_UNROLL
+    for (int o = 0; o < outs; o++)
+        FC_NAME(plane_store)(t, out + o * t->out_channel, out_next, width, acc[o], count);
+}
+
+/* The vector `by` lanes after a, of which b is the next. Loads of 64 bytes that are not aligned take
+ * two lines each, and as long as four others. */
+static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(plane_shift)(const char *p,
+                                                                            FC_VECTOR a, FC_VECTOR b,
+                                                                            const int by)
+{
+#if FC_BYTES == 64
+#define FC_AFTER_1(l) ((l) + 1)
+#define FC_AFTER_2(l) ((l) + 2)
+#define FC_AFTER_3(l) ((l) + 3)
+#define FC_AFTER_4(l) ((l) + 4)
+    (void)p;
+    return by == 0   ? a
+           : by == 1 ? FC_SHUFFLE(a, b, FC_AFTER_1)
+           : by == 2 ? FC_SHUFFLE(a, b, FC_AFTER_2)
+           : by == 3 ? FC_SHUFFLE(a, b, FC_AFTER_3)
+                     : FC_SHUFFLE(a, b, FC_AFTER_4);
+#else
+    (void)b;
+    return by == 0 ? a : FC_NAME(load)(p + by * FC_SIZE);
+#endif
+}
+
+/* Four rows of outputs of one channel from rows of inputs, each of which is loaded once. */
+static inline __attribute__((always_inline)) void FC_NAME(plane_rows)(
+    const fc_planewise *t, const char *x, char *out, ptrdiff_t width, const int taps,
+    const int stride)
+{
+    FC_VECTOR acc[4];
+FC_UNROLL
+    for (int i = 0; i < 4; i++)
+        acc[i] = FC_NAME(broadcast)(*(const FC_T *)t->bias);
+FC_UNROLL
+    for (int y = 0; y < 3 * stride + taps; y++, x += t->x_row) {
+        FC_VECTOR a[2], b[2];
+FC_UNROLL
+        for (int i = 0; i < stride; i++) {
+            a[i] = *(const FC_VECTOR *)(x + i * t->x_phase);
+            b[i] = *(const FC_VECTOR *)(x + i * t->x_phase + FC_BYTES);
+        }
+FC_UNROLL
+        for (int k = 0; k < taps; k++) {
+            const int phase = k % stride;
+            const FC_VECTOR in =
+                FC_NAME(plane_shift)(x + phase * t->x_phase, a[phase], b[phase], k / stride);
+FC_UNROLL
+            for (int i = 0; i < 4; i++) {
+                const int r = y - i * stride;
+                if (0 <= r && r < taps)
+                    acc[i] += in * FC_NAME(broadcast)(*(
+                                       const FC_T *)(t->filter + (r * taps + k) * FC_BYTES));
+            }
+        }
+    }
+    FC_NAME(plane_store)(t, out, t->out_line, width, acc, 4);
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(plane_outs)(const fc_planewise *t,
+                                                                      const int outs)
+{
+    const int most = outs == 4 ? 2 : 4;
+    ptrdiff_t y = 0;
+    for (; y + most <= t->lines; y += most)
+        for (ptrdiff_t col = 0; col < t->cols; col += FC_LANES) {
+            const ptrdiff_t width = t->cols - col < FC_LANES ? t->cols - col : FC_LANES;
+            const char *x = t->x + y * t->x_line + col * FC_SIZE;
+            char *out = t->out + y * t->out_line + col * FC_SIZE;
+#define FC_ROWS(taps, s)                                                                       \
+    if (outs == 1 && t->stride == s && t->rows == taps && t->row == taps)                      \
+    FC_NAME(plane_rows)(t, x, out, width, taps, s)
+            FC_ROWS(3, 1);
+            else FC_ROWS(3, 2);
+            else FC_ROWS(5, 1);
+            else FC_ROWS(5, 2);
+            else FC_NAME(plane_vectors)(t, x, t->x_line, out, t->out_line, width, outs, most);
+#undef FC_ROWS
+        }
+    for (; y < t->lines; y++) {
+        const char *x = t->x + y * t->x_line;
+        char *out = t->out + y * t->out_line;
+        ptrdiff_t left = t->cols;
+        for (; left >= most * FC_LANES; left -= most * FC_LANES) {
+            FC_NAME(plane_vectors)(t, x, FC_BYTES, out, FC_BYTES, FC_LANES, outs, most);
+            x += most * FC_BYTES;
+            out += most * FC_BYTES;
+        }
+        for (; left > 0; left -= FC_LANES, x += FC_BYTES, out += FC_BYTES)
+            FC_NAME(plane_vectors)(t, x, 0, out, 0, left < FC_LANES ? left : FC_LANES, outs, 1);
+    }
+}
+
+static void FC_NAME(planewise)(const fc_planewise *t)
+{
+    if (t->outs == 4)
+        FC_NAME(plane_outs)(t, 4);
+    else if (t->outs == 2)
+        FC_NAME(plane_outs)(t, 2);
+    else
+        FC_NAME(plane_outs)(t, 1);
+}
