@@ -33,7 +33,6 @@ cdef extern from "table.h":
         ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
 
     int FC_MAX_DOTS
-    int FC_LANEWISE_PIXELS
 
     ctypedef struct fc_lanewise:
         const char *const *columns
@@ -122,7 +121,8 @@ cdef extern from "table.h":
         fc_tile_function dense[3][14]
         int dot_pixels[4]
         fc_tile_function dot[4][14]
-        fc_lanewise_function lanewise[2][3][8]
+        int lanewise_pixels[2][3]
+        fc_lanewise_function lanewise[2][3][14]
         void (*planewise)(const fc_planewise *) noexcept nogil
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]

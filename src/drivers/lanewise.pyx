@@ -3,7 +3,7 @@
 A call is cut into items: a block of output pixels x a chunk of vectors of channels. An item first
 writes down where each of its inputs is: an input pixel, or for padding a pixel of the pad value. So
 every padding, pad mode, stride and dilation is the same code, and nothing is copied unless channels
-do not lie together. Then row after row it runs up to 8 outputs at a time through all vectors, which
+do not lie together. Then row after row it runs some outputs at a time through all vectors, which
 is the order in which the image lies in memory.
 """
 from cython.parallel cimport prange, threadid
@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_LANEWISE_PIXELS, allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table,
+    allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table,
     give_workspace, l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
@@ -81,6 +81,7 @@ cdef class Plan(Base):
     cdef ptrdiff_t x_vector     # bytes from vector to vector of a set
     cdef ptrdiff_t reach        # bytes read beyond the first channel of a vector
     cdef int stride_form        # 1, 2 or 0 for any: the function's
+    cdef ptrdiff_t tile_pixels  # the most outputs that it does at a time
     cdef char *constants        # which lanes are read, then a pixel of padding
     cdef ptrdiff_t lanes_bytes
     # the cut last used: most calls repeat it
@@ -102,6 +103,7 @@ cdef class Plan(Base):
         self.reach = ceil_div(filter.depth, lanes) * lanes * item
         self.stride_form = self.stride_w if self.stride_w <= min(2, filter.kw) and (
             self.dilation_w == 1 or filter.kw == 1) else 0
+        self.tile_pixels = filter.table.lanewise_pixels[self.grouped][self.stride_form]
         self.lanes_bytes = held * lanes * item
         pixel = self.chunk_bytes(filter.slabs)
         self.constants = allocate(self.lanes_bytes + pixel)
@@ -133,7 +135,7 @@ cdef class Plan(Base):
 
     cdef double cycles(self) noexcept nogil:
         """Cycles of all outputs: two multiply-adds or two loads at a time."""
-        cdef ptrdiff_t pixels = min(self.size.ow, FC_LANEWISE_PIXELS)
+        cdef ptrdiff_t pixels = min(self.size.ow, self.tile_pixels)
         cdef ptrdiff_t taps = 1 if self.stride_form == 0 else min(
             self.filter.kw, 4 if self.stride_form == 1 else 3)
         # inputs loaded for a piece of a filter row, through a pointer each
@@ -185,7 +187,7 @@ cdef class Plan(Base):
             if b.rows > 1 and (b.rows * b.cols > 2 * LEAST_COLS or b.chunk <= LEAST_VECTORS):
                 b.rows = ceil_div(b.rows, 2)
             elif b.cols > LEAST_COLS:
-                b.cols = ceil_div(ceil_div(b.cols, 2), FC_LANEWISE_PIXELS) * FC_LANEWISE_PIXELS
+                b.cols = ceil_div(ceil_div(b.cols, 2), self.tile_pixels) * self.tile_pixels
             elif b.chunk > LEAST_VECTORS:
                 b.chunk = ceil_div(b.chunk, 2)
             else:
@@ -300,7 +302,7 @@ cdef class Plan(Base):
         t.width, t.last = self.filter.slab_width, self.filter.width(last)
         t.activation = &self.activation if self.activated else NULL
         channels = self.filter.start(last) + t.last - self.filter.start(j)
-        count = ceil_div(cols, FC_LANEWISE_PIXELS)
+        count = ceil_div(cols, self.tile_pixels)
         for y in range(rows):
             self.rows_read(row + y, &low, &high)
             t.rows = high - low

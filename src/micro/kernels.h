@@ -62,12 +62,17 @@ FC_UP_TO_6(FC_DEPTHWISE_GRADIENT)
 #define FC_LANEWISE_NAME(g, s, p) FC_NAME(lanewise_##g##_##s##_##p),
 #define FC_UP_TO_8(M, g, s)                                                                    \
     M(g, s, 1) M(g, s, 2) M(g, s, 3) M(g, s, 4) M(g, s, 5) M(g, s, 6) M(g, s, 7) M(g, s, 8)
-#define FC_LANEWISE_ENTRY(g)                                                                   \
-    {{FC_UP_TO_8(FC_LANEWISE_NAME, g, 0)},                                                     \
-     {FC_UP_TO_8(FC_LANEWISE_NAME, g, 1)},                                                     \
-     {FC_UP_TO_8(FC_LANEWISE_NAME, g, 2)}}
+/* Filters of many taps gain from more chains of multiply-adds: 14 where the registers hold them. */
+#if FC_PIXELS == 14
+#define FC_TALLEST 14
+#define FC_UP_TO_TALLEST(M, g, s)                                                              \
+    FC_UP_TO_8(M, g, s) M(g, s, 9) M(g, s, 10) M(g, s, 11) M(g, s, 12) M(g, s, 13) M(g, s, 14)
+#else
+#define FC_TALLEST 8
+#define FC_UP_TO_TALLEST FC_UP_TO_8
+#endif
 
-FC_UP_TO_8(FC_LANEWISE, 0, 0) FC_UP_TO_8(FC_LANEWISE, 0, 1) FC_UP_TO_8(FC_LANEWISE, 0, 2)
+FC_UP_TO_8(FC_LANEWISE, 0, 0) FC_UP_TO_TALLEST(FC_LANEWISE, 0, 1) FC_UP_TO_8(FC_LANEWISE, 0, 2)
 FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWISE, 1, 2)
 
 /* F(m, r) of n points p, `unique` with filters of their own: along rows and columns, or columns. */
@@ -109,7 +114,14 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
         .dot_pixels = FC_DOT_PIXELS,                                                           \
         .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \
                 {FC_EACH_DOT_3(FC_DOT_NAME)}, {FC_EACH_DOT_4(FC_DOT_NAME)}},                   \
-        .lanewise = {FC_LANEWISE_ENTRY(0), FC_LANEWISE_ENTRY(1)}, .copy = FC_NAME(copy),       \
+        .lanewise_pixels = {{8, FC_TALLEST, 8}, {8, 8, 8}},                                    \
+        .lanewise = {{{FC_UP_TO_8(FC_LANEWISE_NAME, 0, 0)},                                    \
+                      {FC_UP_TO_TALLEST(FC_LANEWISE_NAME, 0, 1)},                              \
+                      {FC_UP_TO_8(FC_LANEWISE_NAME, 0, 2)}},                                   \
+                     {{FC_UP_TO_8(FC_LANEWISE_NAME, 1, 0)},                                    \
+                      {FC_UP_TO_8(FC_LANEWISE_NAME, 1, 1)},                                    \
+                      {FC_UP_TO_8(FC_LANEWISE_NAME, 1, 2)}}},                                  \
+        .copy = FC_NAME(copy),       \
         .planewise = FC_NAME(planewise),                                                       \
         .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
         .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \

@@ -47,9 +47,9 @@ typedef void (*fc_tile_function)(const fc_tile *);
  * not used. */
 enum { FC_MAX_DOTS = 4 };
 
-/* Up to 8 outputs of a row, `vectors` vectors of channels that convolve by themselves. Inputs are
+/* Some outputs of a row, `vectors` vectors of channels that convolve by themselves. Inputs are
  * found through pointers: [filter row][column], to the first channel that the first vector reads. */
-enum { FC_LANEWISE_PIXELS = 8 };
+enum { FC_LANEWISE_PIXELS = 14 };
 typedef struct {
     const char *const *columns;
     ptrdiff_t columns_row, column, tap; /* entries from filter row to row, output to output, tap
@@ -172,6 +172,7 @@ typedef struct {
     fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
     int dot_pixels[FC_MAX_DOTS];
     fc_tile_function dot[FC_MAX_DOTS][FC_MAX_PIXELS];
+    int lanewise_pixels[2][3]; /* the most */
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     void (*planewise)(const fc_planewise *);
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs */
