@@ -6,7 +6,7 @@ when their costs are equal.
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,7 @@ MOST_ERROR = 2.5
 FEW_CHANNELS = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A problem and the plan that solves it, to be run again and again, from several threads.
 
     `packed` is the filter that the plan reads, as `algorithm` packs it. `upright`: the plan works
