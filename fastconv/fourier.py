@@ -36,7 +36,7 @@ ITEMS = 4  # of a call, where there are blocks enough
 # an element and a binary logarithm of the length; of copying an element. Of reading a byte of the
 # products' filter; of the calls from Python of a call, an item, a block; of a further thread.
 TRANSFORM, COPY = {4: 0.6, 8: 1.0}, {4: 4.0, 8: 6.0}
-READ, CALL, ITEM, BLOCK, THREAD = 0.15, 400_000.0, 100_000.0, 25_000.0, 500_000.0
+READ, CALL, ITEM, BLOCK, THREAD = 0.15, 400_000.0, 100_000.0, 25_000.0, 1_500_000.0
 PLANNING = 2  # transforms that NumPy's preparation of those of a block takes as long as
 
 DRIVERS = {"dense": direct.Plan, "lanewise": lanewise.Plan}  # of products, by the filter's form
@@ -217,22 +217,25 @@ class Plan:
     ) -> None:
         """`run`, adding the seconds of each worker in each of four phases to `times`."""
         workers = min(num_threads, self.items)
+        items = iter(range(self.items))  # each worker takes the next
 
         def work(worker: int) -> None:
             memory = Memory(self)
             with np.errstate(all="ignore"):
-                for item in range(worker, self.items, workers):
+                for item in items:
                     self._item(
                         item, num_threads // workers, memory, x, out, residual, times[worker]
                     )
 
         if workers == 1:
             work(0)
-        else:
-            from concurrent.futures import ThreadPoolExecutor  # which takes long to import
+            return
+        from concurrent.futures import ThreadPoolExecutor  # which takes long to import
 
-            with ThreadPoolExecutor(workers) as pool:
-                list(pool.map(work, range(workers)))
+        with ThreadPoolExecutor(workers - 1) as pool:
+            others = pool.map(work, range(1, workers))
+            work(0)
+            list(others)
 
     def _item(
         self,

@@ -216,10 +216,16 @@ def test_workspace_does_not_grow_with_the_input(level, dtype):
     assert sizes[0] == sizes[1] < 2**24
 
 
-def test_items_do_not_depend_on_the_threads_and_are_enough_for_some():
-    made = plan(fourier(16_000, 2, 2, 1023), np.float32)
-    assert made.items > 2
-    assert made.cost(2) < made.cost(1)
+@pytest.mark.parametrize(("channels", "groups"), [(2, 1), (16, 1), (64, 64)])
+def test_threads_for_long_calls(channels, groups):
+    """There are items for some threads, or products that they share."""
+    short, long = (
+        plan(fourier(n, channels, channels, 1023, groups=groups), np.float32)
+        for n in (1500, 100_000)
+    )
+    assert short.worthwhile_threads == 1 or channels > 2
+    assert long.worthwhile_threads > 2
+    assert long.cost(2) < long.cost(1)
 
 
 @pytest.mark.parametrize(
