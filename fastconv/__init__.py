@@ -15,19 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import costs  # noqa: F401  (they must be set before a plan is made)
 from .devices import DeviceRef, ShardingStrategy
-from .explaining import Alternative, Explanation, TransposedExplanation, explain
 from .functional import conv1d, conv2d, conv_transpose1d, conv_transpose2d
-from .gradients import (
-    conv1d_input_grad,
-    conv1d_weight_grad,
-    conv2d_input_grad,
-    conv2d_weight_grad,
-    conv_bias_grad,
-    conv_transpose1d_input_grad,
-    conv_transpose1d_weight_grad,
-    conv_transpose2d_input_grad,
-    conv_transpose2d_weight_grad,
-)
 from .layers import (
     Conv1D,
     Conv2d,
@@ -47,13 +35,49 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from . import mlx as mlx
     from . import simplegrad as simplegrad
+    from .explaining import Alternative, Explanation, TransposedExplanation, explain
+    from .gradients import (
+        conv1d_input_grad,
+        conv1d_weight_grad,
+        conv2d_input_grad,
+        conv2d_weight_grad,
+        conv_bias_grad,
+        conv_transpose1d_input_grad,
+        conv_transpose1d_weight_grad,
+        conv_transpose2d_input_grad,
+        conv_transpose2d_weight_grad,
+    )
+
+_LATER = {
+    "explaining": ["Alternative", "Explanation", "TransposedExplanation", "explain"],
+    "gradients": [
+        "conv1d_input_grad",
+        "conv1d_weight_grad",
+        "conv2d_input_grad",
+        "conv2d_weight_grad",
+        "conv_bias_grad",
+        "conv_transpose1d_input_grad",
+        "conv_transpose1d_weight_grad",
+        "conv_transpose2d_input_grad",
+        "conv_transpose2d_weight_grad",
+    ],
+    "mlx": [],
+    "simplegrad": [],
+}
 
 
 def __getattr__(name: str) -> Any:
-    """The dialects are imported when they are first asked for."""
-    if name in ("mlx", "simplegrad"):
-        return import_module(f".{name}", __name__)
+    """These modules are imported when they, or a name of theirs, are first asked for."""
+    for module, names in _LATER.items():
+        if name == module or name in names:
+            found = import_module(f".{module}", __name__)
+            globals().update({n: getattr(found, n) for n in names})
+            return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_LATER})
 
 
 __all__ = [

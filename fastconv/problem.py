@@ -175,7 +175,7 @@ def nhwc(shape: tuple[int, ...], dims: int, channels_first: bool) -> tuple[int, 
     return (n, h, w, c)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class Spec:
     """What `ConvSpec` and `TransposedSpec` share.
 
@@ -442,7 +442,7 @@ class TransposedSpec(Spec):
         return weight if self.dims == 2 else weight[None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)
 class Problem:
     """What `ConvProblem` and `TransposedProblem` share.
 

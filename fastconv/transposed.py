@@ -12,9 +12,10 @@ residual and activation alone.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby, product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -25,8 +26,7 @@ from .arrays import FloatArray, usable
 from .problem import ConvProblem, ConvSpec, Pair, TransposedProblem, TransposedSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Phases:
+class Phases(NamedTuple):
     """Neighbouring phases along one axis, of as many outputs each, which read the same inputs.
 
     Attributes
@@ -102,7 +102,7 @@ def _phases(
         return phases
     groups = groupby(phases, lambda p: (p.more, len(p.taps[0]), p.dilation, p.before, p.after))
     return [
-        replace(first, taps=tuple(p.taps[0] for p in (first, *rest)))
+        first._replace(taps=tuple(p.taps[0] for p in (first, *rest)))
         for first, *rest in (list(group) for _, group in groups)
     ]
 
@@ -162,8 +162,7 @@ def _convolution(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A convolution of stride 1 that makes some outputs of a transposed one.
 
     Its output channels are those of its column phases: for channels-last arrays all channels of one
@@ -263,8 +262,7 @@ def check(spec: TransposedSpec, algorithm: str) -> None:
         planning.check(_convolution(spec, kernel), algorithm)
 
 
-@dataclass(frozen=True, slots=True)
-class TransposedCall:
+class TransposedCall(NamedTuple):
     """A problem and the calls that solve its parts, to be run again and again, from any thread."""
 
     problem: TransposedProblem

@@ -44,12 +44,11 @@ def _text(problem: ConvProblem, level: str, reused: bool) -> str:
     )
 
 
-_PATTERN = re.compile(
+_PATTERN = (
     r"(?P<level>\w+) (?P<use>layer|function) (?P<dtype>float32|float64) (?P<layout>nhwc|nchw) "
     r"input (?P<input>\d+,\d+,\d+,\d+) kernel (?P<kernel>\d+,\d+) filters (?P<filters>\d+) "
     r"groups (?P<groups>\d+) stride (?P<stride>\d+,\d+) dilation (?P<dilation>\d+,\d+) "
-    r"padding (?P<padding>\d+,\d+,\d+,\d+) (?P<mode>\w+)",
-    re.ASCII,
+    r"padding (?P<padding>\d+,\d+,\d+,\d+) (?P<mode>\w+)"
 )
 
 
@@ -61,7 +60,7 @@ def _problem(text: str) -> ConvProblem:
     ValueError
         If `_text` would not write that line.
     """
-    found = _PATTERN.fullmatch(text)
+    found = re.fullmatch(_PATTERN, text, re.ASCII)
     if not found:
         raise ValueError(f"a problem must be written as save_wisdom does; got {text!r}")
     numbers = {

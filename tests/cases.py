@@ -4,12 +4,13 @@ import math
 from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 
+import fourier_bound
 import numpy as np
 import reference
 import winograd_bound
 
 import fastconv
-from fastconv.algorithms import ALGORITHMS, Winograd, candidates
+from fastconv.algorithms import ALGORITHMS, Fourier, Winograd, candidates
 from fastconv.problem import ConvSpec
 
 CANARY = -987.25  # exact in every dtype, and no result of these tests
@@ -131,6 +132,8 @@ class Case:
             if isinstance(algorithm, Winograd):
                 transform = (algorithm.m, algorithm.r, algorithm.stride, algorithm.dims)
                 yield winograd_bound.tolerance(x.dtype, transform, x, weight, bias, **operands)
+            elif isinstance(algorithm, Fourier):
+                yield fourier_bound.tolerance(x.dtype, x, weight, bias, **operands)
             else:
                 yield reference.tolerance(x.dtype, x, weight, bias, **operands)
 

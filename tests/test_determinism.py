@@ -23,6 +23,8 @@ SHAPES = [
     Case((300, 3), 40, 72, (5, 1), residual=True),
     Case((3000,), 2, 4, (9,), padding="causal"),
     Case((9,), 400, 400, (5,), padding=2, batch=2),
+    Case((3000,), 2, 4, (99,), padding="causal", bias=True),
+    Case((1500,), 40, 40, (31,), padding=15, groups=40, batch=3, residual=True),
 ]
 
 

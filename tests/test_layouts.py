@@ -21,6 +21,7 @@ CASES = [
     Case((9, 20), 16, 24, (1, 1), bias=True, residual=True, batch=2),
     Case((5, 3), 16, 24, (3, 3), padding=1, bias=True, residual=True),
     Case((30,), 9, 17, (4,), padding=(3, 1), bias=True, residual=True),
+    Case((60,), 3, 5, (24,), padding=(3, 9), bias=True, residual=True),
 ]
 CASES = [replace(case, data="normal") for case in CASES]
 NAMED = [replace(case, algorithm=name) for case in CASES for name in case.algorithms()]

@@ -9,7 +9,6 @@ import reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fastconv
 from fastconv import mlx
 from fastconv.mlx import nn
 
@@ -538,12 +537,3 @@ def test_sequential_learns():
         ]
         model.update({"layers": layers})
     assert losses[-1] < 0.3 * losses[0]
-
-
-def test_lazy_import(python):
-    done = python(
-        "-c", "import sys, fastconv; assert 'fastconv.mlx' not in sys.modules; fastconv.mlx.nn"
-    )
-    assert done.returncode == 0, done.stderr
-    with pytest.raises(AttributeError, match="has no attribute 'keras'"):
-        fastconv.keras  # noqa: B018

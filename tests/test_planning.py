@@ -31,6 +31,7 @@ LAYERS = [
     (Conv1D(9, 16, 16, permute=True), (16, 300)),
     (Conv2d(2, 16, 16, padding="same"), (1, 21, 20, 16)),
     (Conv1D(2, 16, 16), (300, 16)),
+    (Conv1D(31, 4, 4), (300, 4)),
     (Conv2d((3, 1), 16, 16, stride=(2, 1)), (1, 40, 20, 16)),
     (Conv2d(3, 16, 32, padding=1, algorithm="direct"), (1, 30, 30, 16)),
     (Conv2d(3, 16, 32, padding=1, algorithm="winograd_6x6_3x3"), (1, 30, 30, 16)),

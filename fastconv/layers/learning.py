@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import gradients
 from ..arrays import FloatArray
 from ..problem import ConvProblem, ConvSpec, TransposedProblem, TransposedSpec, pose
 
@@ -60,6 +59,8 @@ class Forward:
         self, dz: FloatArray, weight: FloatArray, has_bias: bool, num_threads: int | None
     ) -> list[FloatArray]:
         """Of the input, the filter and, if there is one, the bias; in the caller's layout."""
+        from .. import gradients  # inference does not need it
+
         problem = self.problem
         spec = problem.spec
         sizes: dict[str, Any] = {

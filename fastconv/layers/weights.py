@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import functional, planning, transposed
-from .._native.packing import Filter
-from ..algorithms import Algorithm, Call
+from ..algorithms import Algorithm, Call, Packed
 from ..arrays import FloatArray, frozen
 from ..levels import running
 from ..planning import Runnable
@@ -32,7 +31,7 @@ class Frozen:
     def __init__(self, weight: FloatArray, bias: FloatArray | None) -> None:
         self.weight = frozen(weight)
         self.bias = None if bias is None else frozen(bias)
-        self._packed: dict[tuple[Any, ...], Filter] = {}
+        self._packed: dict[tuple[Any, ...], Packed] = {}
         self._calls: dict[tuple[tuple[int, ...], str], Runnable] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:

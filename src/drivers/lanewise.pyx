@@ -14,8 +14,8 @@ from libc.string cimport memcpy, memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table,
-    give_workspace, l2_bytes, take_workspace,
+    allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, give_workspace, l2_bytes,
+    take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
