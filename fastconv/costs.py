@@ -7,16 +7,19 @@ from ._native.costs import set_costs
 
 MACHINE = "Intel Xeon (Sapphire Rapids), 2 cores"
 CYCLES = {
-    "step": 3.33,
-    "latency": 4.26,
-    "call": 39.5,
-    "store": 5.68,
-    "tile": 46.7,
-    "input_point": 5.42,
-    "output_point": 4.52,
-    "copy": 7.82,
-    "stream": 4.25,
-    "item": 1360,
+    "step": 2.5,
+    "latency": 4.3,
+    "call": 40,
+    "run": 20,
+    "store": 2,
+    "tile": 40,
+    "input_term": 1.25,
+    "output": 16,
+    "copy": 7.8,
+    "stream": 3.5,
+    "memory": 6,
+    "write": 7,
+    "item": 400,
 }
 
 set_costs(CYCLES)

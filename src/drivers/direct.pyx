@@ -17,7 +17,7 @@ from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
     Sizes, Timer, at, lap, pitch, put, scattered, source_of, start_timer, step_cycles,
-    streaming,
+    streaming, tile_cycles, writing,
 )
 from fastconv._native.tiles cimport launch, run_pixels
 
@@ -174,10 +174,12 @@ cdef class Plan(Base):
         cdef ptrdiff_t vectors = self.filter.sets * self.filter.padded_width() // table.lanes
         cdef ptrdiff_t pixels = min(z.ow * (2 if self.paired(z) else 1), table.pixels)
         cdef double outputs = <double>z.n * z.oh * z.ow * vectors
-        cdef double wide = self.filter.slab_vectors()
+        cdef double wide = self.filter.slab_vectors(), share = self.share_read(z)
+        cdef bint joined = self.dilation_w == 1 and self.filter.sets == 1   # the taps of a filter row
+        cdef ptrdiff_t runs = self.filter.kh * (1 if joined else self.filter.kw)
         pixels = ceil_div(pixels, ceil_div(pixels, table.pixels))
-        return outputs * (costs().store + self.share_read(z) * self.filter.reduction() * (
-            step_cycles(pixels, wide) / (pixels * wide)))
+        return outputs / (pixels * wide) * tile_cycles(
+            pixels, wide, share * runs, share * self.filter.reduction())
 
     cdef double share_read(self, const Sizes *z) noexcept nogil:
         """The share of multiplications that is left when those with padding are left out."""
@@ -285,15 +287,21 @@ cdef class Plan(Base):
         cdef double read = min(self.input_bytes(b.rows, b.cols), z.h * z.w * (
             self.filter.depth * self.filter.table.itemsize))
         cdef ptrdiff_t sides = 2 * self.filter.table.pixels
-        cdef double chunk_read = streaming(<double>b.chunk * slab_bytes)
+        cdef double chunk_read = streaming(
+            <double>b.chunk * slab_bytes, <double>self.filter.nbytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
                             / (z.n * z.oh * z.ow * self.filter.slabs * self.filter.sets))
         cdef double one = costs().item + total * part   # of the largest item
         cdef double once = 0
         cdef double copied = 0   # share of the input
+        cdef ptrdiff_t pixel = self.filter.depth * self.filter.table.itemsize
+        cdef double written = <double>z.n * z.oh * z.ow * (
+            self.filter.out_channels * self.filter.table.itemsize)
+        one += writing(written * part, written)
         if copies:   # of a block wider than three tiles only its sides
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
-        one += read * copied / L1_LINE * costs().copy + streaming(read * (1 - copied))
+        one += read * copied / pixel * ceil_div(pixel, L1_LINE) * costs().copy
+        one += streaming(read * (1 - copied))
         if read > budget:   # leaves L2 before the next part or slab comes
             one += streaming(read * (b.chunk * self.filter.parts - 1))
         if b.chunk * slab_bytes > l2_bytes() // 2:

@@ -20,7 +20,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
-    lap, put, scattered, source_of, start_timer, streaming,
+    lap, put, scattered, source_of, start_timer, streaming, writing,
 )
 
 
@@ -108,7 +108,8 @@ cdef class Plan(Base):
         cdef double adds = pixels * taps + (inputs if self.grouped else 0)
         cdef double piece = max(max(adds, 2 * inputs + taps) / 2, taps * costs().latency)
         piece += costs().step
-        cdef double one = pixels * costs().store + piece / taps * self.filter.reduction()
+        cdef double one = (costs().call + self.filter.kh * costs().run + pixels * costs().store
+                           + piece / taps * self.filter.reduction())
         cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow
         return one / pixels * outputs * self.filter.sets * self.filter.slabs
 
@@ -124,7 +125,7 @@ cdef class Plan(Base):
         """Some items for each thread, of whole rows where there are enough of them."""
         cdef Blocking b
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef double total = self.cycles(), one
+        cdef double total = self.cycles(), one, read, written
         cdef ptrdiff_t wanted = 1, entries
         # rows of a block, beside which those that it shares with its neighbours count little
         cdef ptrdiff_t least_rows = 2 * (self.filter.kh - 1) * self.dilation_h // self.stride_h
@@ -160,10 +161,9 @@ cdef class Plan(Base):
         b.stage_bytes = ceil_div(b.stage_bytes, L1_LINE) * L1_LINE
         b.copies_bytes = ceil_div(b.copies_bytes, L1_LINE) * L1_LINE
         b.bytes = b.stage_bytes + b.copies_bytes + b.table_bytes + L1_LINE
-        one = total / b.items + costs().item + streaming(
-            <double>self.size.n * (self.size.h * self.size.w * self.channels
-                                   + self.size.oh * self.size.ow * self.filter.out_channels)
-            * item / b.items)
+        read = <double>self.size.n * self.size.h * self.size.w * self.channels * item
+        written = <double>self.size.n * self.size.oh * self.size.ow * self.filter.out_channels * item
+        one = costs().item + (total + streaming(read) + writing(written, written)) / b.items
         b.cycles = one * ceil_div(b.items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100

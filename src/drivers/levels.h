@@ -74,6 +74,16 @@ static ptrdiff_t fc_l2_bytes(void)
     return bytes >= 131072 ? bytes : 524288;
 }
 
+/* Bytes of L3, 8 MiB where the system does not tell. */
+static ptrdiff_t fc_l3_bytes(void)
+{
+    long bytes = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    return bytes >= 1048576 ? bytes : 8388608;
+}
+
 /* Page-aligned memory, `bytes` rounded up to pages; free() releases it. Large filters are streamed
  * through once a call, and would miss the TLB at every small page. */
 static char *fc_allocate(size_t bytes)
