@@ -7,18 +7,18 @@ from ._native.costs import set_costs
 
 MACHINE = "Intel Xeon (Sapphire Rapids), 2 cores"
 CYCLES = {
-    "step": 2.5,
-    "latency": 4.3,
-    "call": 40,
-    "run": 20,
-    "store": 2,
-    "tile": 40,
-    "input_term": 1.25,
-    "output": 16,
-    "copy": 7.8,
-    "stream": 3.5,
-    "memory": 6,
-    "write": 7,
+    "step": 2.22,
+    "latency": 3.5,
+    "call": 36.3,
+    "run": 9,
+    "store": 4,
+    "tile": 31,
+    "input_term": 1.34,
+    "output": 12,
+    "copy": 14,
+    "stream": 5.5,
+    "memory": 5,
+    "write": 3,
     "item": 400,
 }
 

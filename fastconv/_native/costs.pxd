@@ -13,7 +13,7 @@ cdef struct Costs:
     double stream         # streaming a cache line from beyond L2
     double memory         # what it takes longer from beyond L3
     double write          # writing a cache line that leaves L2
-    double item           # starting an item
+    double item           # starting an item, or a slab of one
 
 
 cdef const Costs *costs() noexcept nogil

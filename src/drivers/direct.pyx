@@ -6,6 +6,7 @@ receptive field lies inside the image, else from a padded copy made once for the
 No reduction is split between items, so the result does not depend on the cut.
 """
 from cython.parallel cimport prange, threadid
+from libc.math cimport hypot
 from libc.string cimport memset
 
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
@@ -284,33 +285,34 @@ cdef class Plan(Base):
                         ptrdiff_t slab_bytes, double budget, double total,
                         bint copies) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
-        cdef double read = min(self.input_bytes(b.rows, b.cols), z.h * z.w * (
-            self.filter.depth * self.filter.table.itemsize))
-        cdef ptrdiff_t sides = 2 * self.filter.table.pixels
-        cdef double chunk_read = streaming(
-            <double>b.chunk * slab_bytes, <double>self.filter.nbytes)
+        cdef ptrdiff_t item = self.filter.table.itemsize, sets = self.filter.sets
+        cdef ptrdiff_t pixel = self.filter.depth * item, sides = 2 * self.filter.table.pixels
+        # of a group's pixels each is a line of its own
+        cdef ptrdiff_t lines = ceil_div(pixel, L1_LINE) * L1_LINE if sets > 1 else pixel
+        cdef double read = min(<double>self.input_bytes(b.rows, b.cols), <double>z.h * z.w * pixel)
+        cdef double written = <double>z.n * z.oh * z.ow * self.filter.out_channels * item
+        cdef double filters = streaming(<double>b.chunk * slab_bytes, <double>self.filter.nbytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
-                            / (z.n * z.oh * z.ow * self.filter.slabs * self.filter.sets))
-        cdef double one = costs().item + total * part   # of the largest item
-        cdef double once = 0
+                            / (z.n * z.oh * z.ow * self.filter.slabs * sets))
+        # of the largest item
+        cdef double one = costs().item + total * part, streamed
+        cdef double once = 0, turns = ceil_div(b.items, threads)
         cdef double copied = 0   # share of the input
-        cdef ptrdiff_t pixel = self.filter.depth * self.filter.table.itemsize
-        cdef double written = <double>z.n * z.oh * z.ow * (
-            self.filter.out_channels * self.filter.table.itemsize)
-        one += writing(written * part, written)
         if copies:   # of a block wider than three tiles only its sides
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
-        one += read * copied / pixel * ceil_div(pixel, L1_LINE) * costs().copy
-        one += streaming(read * (1 - copied))
+        one += b.chunk * self.filter.parts * (costs().item + b.rows * costs().tile)
+        one += read / pixel * copied * ceil_div(pixel, L1_LINE) * costs().copy
+        # where a pixel is written in pieces, lines do not come in order
+        one += writing(written * part, written) * (2 if self.filter.slabs * sets > 1 else 1)
+        streamed = streaming(read / pixel * lines * (1 - copied))
         if read > budget:   # leaves L2 before the next part or slab comes
-            one += streaming(read * (b.chunk * self.filter.parts - 1))
+            streamed += streaming(read * (b.chunk * self.filter.parts - 1))
         if b.chunk * slab_bytes > l2_bytes() // 2:
-            one += chunk_read   # leaves L2 before the next block comes
+            streamed += filters   # leaves L2 before the next block comes
         else:
-            once = chunk_read * ceil_div(b.chunks, threads)
-        if threads > 1:
-            once += one * TAIL_PERCENT / 100
-        return ceil_div(b.items, threads) * one + once
+            once = filters * ceil_div(b.chunks, threads)
+        return hypot(turns * one, turns * streamed + once) + (
+            one * TAIL_PERCENT / 100 if threads > 1 else 0)
 
     cdef void run_item(self, const Call *call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:

@@ -107,11 +107,21 @@ cdef class Plan(Base):
             (pixels - 1) * min(self.stride_w, taps) + taps)
         cdef double adds = pixels * taps + (inputs if self.grouped else 0)
         cdef double piece = max(max(adds, 2 * inputs + taps) / 2, taps * costs().latency)
-        piece += costs().step
-        cdef double one = (costs().call + self.filter.kh * costs().run + pixels * costs().store
-                           + piece / taps * self.filter.reduction())
+        cdef double one = costs().call + pixels * costs().store + (
+            (piece + costs().run) / taps * self.filter.reduction() * self.share_read())
         cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow
         return one / pixels * outputs * self.filter.sets * self.filter.slabs
+
+    cdef double share_read(self) noexcept nogil:
+        """The share of filter rows that is left when those in the padding are left out."""
+        cdef ptrdiff_t kh = self.filter.kh, rows = 0, y, first, low
+        if not self.skips_padding or self.size.oh == 0:
+            return 1
+        for y in range(self.size.oh):
+            first = y * self.stride_h - self.top
+            low = min(kh, first_inside(-first, self.dilation_h))
+            rows += max(low, min(kh, first_inside(self.size.h - first, self.dilation_h))) - low
+        return <double>rows / (self.size.oh * kh)
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call."""
@@ -163,7 +173,8 @@ cdef class Plan(Base):
         b.bytes = b.stage_bytes + b.copies_bytes + b.table_bytes + L1_LINE
         read = <double>self.size.n * self.size.h * self.size.w * self.channels * item
         written = <double>self.size.n * self.size.oh * self.size.ow * self.filter.out_channels * item
-        one = costs().item + (total + streaming(read) + writing(written, written)) / b.items
+        one = costs().item + (
+            total + streaming(read) + writing(written, written)) / b.items
         b.cycles = one * ceil_div(b.items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100

@@ -172,12 +172,15 @@ cdef class Plan(Base):
         used = b.inputs_bytes + b.products_bytes
         streamed = streaming(panels * beyond(filters, l2_bytes()), filters * self.filter.sets)
         streamed += streaming((b.inputs_bytes + b.products_bytes) * beyond(used, l2_bytes()))
+        # those that products share are read once more for each
+        streamed += streaming(panels * beyond(panels, l2_bytes())) * (
+            <double>self.points / self.filter.kh - 1)
         product = self.points * calls * tile_cycles(
             <double>b.tiles / calls, wide, self.pieces_h * self.pieces_w, steps)
         one = costs().item + inputs * (
             costs().tile + vectors * self.n_w * costs().input_term + streaming(read)
             + writing(vectors * lanes * item, used + filters))
-        one += b.chunk * (hypot(product, streamed) + b.tiles * (
+        one += b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
             costs().tile + outputs * costs().output + writing(outputs * lanes * item, image)))
         b.cycles = one * ceil_div(b.blocks * b.chunks * self.filter.sets, threads)
         if threads > 1:
