@@ -23,9 +23,9 @@ SHOWN = 1.05  # the least loss that is listed
 
 @dataclass(frozen=True)
 class Choice:
-    """A case, the algorithm that was chosen, and the cycles of each, measured and predicted."""
+    """A convolution, the algorithm that was chosen, and the cycles of each, measured and predicted."""
 
-    case: Case
+    name: str
     chosen: str
     measured: dict[str, float]
     predicted: dict[str, float]
@@ -41,29 +41,19 @@ class Choice:
         return self.measured[self.chosen] / self.measured[self.best]
 
 
-def judge(case: Case, dtype: str, threads: int) -> Choice | None:
-    """Measure a case; None where there is nothing to choose."""
-    ready = candidates.ready(case, dtype)
-    if len(ready.calls) < 2:
-        return None
-    problem = candidates.problem_of(case, dtype)
-    chosen = choose(problem, "auto", levels.running(), reused=True).name
-    figures = candidates.measure(ready, threads, ROUNDS, SECONDS)
-    measured = {name: median(series) for name, series in figures.items()}
-    return Choice(case, chosen, measured, candidates.predicted(ready.calls, threads))
-
-
-def describe(case: Case) -> str:
-    """The name, or for a random case its numbers."""
-    if not case.name.startswith("random"):
-        return case.name
-    sizes = ("x".join(map(str, numbers)) for numbers in (case.kernel, case.size))
-    kernel, size = sizes
-    return (
-        f"{kernel} {case.in_channels}>{case.out_channels} @{size}"
-        f"{f' g{case.groups}' if case.groups > 1 else ''}"
-        f"{f' d{case.dilation[0]}' if case.dilation[0] > 1 else ''}"
-    )
+def judge(case: Case, dtype: str, threads: int) -> list[Choice]:
+    """Measure those convolutions of a case for which there is a choice."""
+    choices = []
+    for ready in candidates.ready(case, dtype):
+        if len(ready.calls) < 2:
+            continue
+        problem = ready.convolution.problem
+        chosen = choose(problem, "auto", levels.running(), reused=True).name
+        figures = candidates.measure(ready, threads, ROUNDS, SECONDS)
+        measured = {name: median(series) for name, series in figures.items()}
+        predicted = candidates.predicted(ready.calls, threads)
+        choices.append(Choice(ready.convolution.name, chosen, measured, predicted))
+    return choices
 
 
 def tables(choices: list[Choice]) -> list[Table]:
@@ -71,7 +61,7 @@ def tables(choices: list[Choice]) -> list[Table]:
     worst = sorted(choices, key=lambda choice: -choice.loss)
     rows = [
         (
-            describe(c.case),
+            c.name,
             c.chosen,
             c.best,
             f"{c.loss:.2f}",
@@ -107,14 +97,14 @@ def tables(choices: list[Choice]) -> list[Table]:
 
 def main(options: Namespace) -> None:
     """Judge the cases of the command line, and random ones."""
-    wanted = [case.with_batch(options.batch) for case in options.cases if not case.transposed]
+    wanted = [case.with_batch(options.batch) for case in options.cases]
     wanted += candidates.random_cases(options.random, SEED)
     console = Console()
-    found = (
-        judge(case, options.dtype, options.threads)
+    choices = [
+        choice
         for case in track(wanted, "measuring", console=console, transient=True)
-    )
-    choices = [choice for choice in found if choice]
+        for choice in judge(case, options.dtype, options.threads)
+    ]
     if not choices:
         console.print("Nothing to choose: each of these layers has one algorithm.")
         return

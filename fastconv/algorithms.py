@@ -6,6 +6,7 @@ when their costs are equal.
 
 import math
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -20,8 +21,8 @@ from .problem import ConvProblem, ConvSpec
 
 # Of float32, over direct's: what may be chosen without being asked for by name.
 MOST_ERROR = 2.5
-# Channels of a group below which the error of Winograd's method grows (docs/winograd.md).
-FEW_CHANNELS = 10
+# Mean square of the roundings of Winograd's transforms, over that of one addition of products.
+TRANSFORM_ROUNDINGS = 5
 
 
 class Call(NamedTuple):
@@ -258,11 +259,21 @@ class Winograd:
         return long == self.r and short in (1, self.r)
 
     def error(self, spec: ConvSpec) -> float:
-        """With few channels the roundings of the transforms weigh more, as direct sums little."""
-        taps = math.prod(self.r if k > 1 else 1 for k in spec.kernel)
-        fill = math.prod(self._pieces(spec)) * taps / math.prod(spec.kernel)
-        few = math.sqrt(1 + FEW_CHANNELS * spec.groups / spec.in_channels)
-        return self.relative_error * fill * few
+        """Every addition rounds what has been summed so far; the transforms round each term.
+
+        So direct's mean square grows with the square of the reduction's length, and so does that of
+        the sums here, over channels and pieces; that of the transforms grows with the length alone,
+        and counts where it is short.
+        """
+        depth, taps = spec.in_channels // spec.groups, math.prod(spec.kernel)
+        cut = ([min(self.r, k - first) for first in range(0, k, self.r)] for k in spec.kernel)
+        summed = roundings = 0.0  # the taps up to a piece; of additions, for each channel squared
+        for piece in map(math.prod, product(*cut)):
+            roundings += summed + piece / 2
+            summed += piece
+        full = self.r**self.dims
+        ours = full * (depth * roundings + TRANSFORM_ROUNDINGS * taps)
+        return self.relative_error * math.sqrt(2 * ours / (depth * taps + 1) / taps)
 
     def multiplications(self, problem: ConvProblem) -> int:
         n, h, w, _ = problem.output_shape

@@ -7,16 +7,19 @@ from ._native.costs import set_costs
 
 MACHINE = "Intel Xeon (Sapphire Rapids), 2 cores"
 CYCLES = {
-    "step": 3.33,
-    "latency": 4.26,
-    "call": 39.5,
-    "store": 5.68,
-    "tile": 46.7,
-    "input_point": 5.42,
-    "output_point": 4.52,
-    "copy": 7.82,
-    "stream": 4.25,
-    "item": 1360,
+    "step": 2.22,
+    "latency": 3.5,
+    "call": 36.3,
+    "run": 9,
+    "store": 4,
+    "tile": 31,
+    "input_term": 1.34,
+    "output": 12,
+    "copy": 14,
+    "stream": 5.5,
+    "memory": 5,
+    "write": 3,
+    "item": 400,
 }
 
 set_costs(CYCLES)

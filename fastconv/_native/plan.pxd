@@ -3,7 +3,7 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int64_t
 
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport fc_activation, fc_table
+from fastconv._native.levels cimport fc_activation, fc_table, l2_bytes, l3_bytes
 from fastconv._native.packing cimport Filter
 
 cdef enum:
@@ -27,9 +27,31 @@ cdef inline double step_cycles(double pixels, double vectors) noexcept nogil:
     return max(pixels * vectors / 2 + costs().step, costs().latency)
 
 
-cdef inline double streaming(double bytes) noexcept nogil:
-    """Cycles of reading so many bytes from beyond L2."""
-    return bytes / L1_LINE * costs().stream
+cdef inline double tile_cycles(double pixels, double vectors, double runs,
+                               double steps) noexcept nogil:
+    """Cycles of a register tile whose reduction is so many steps, in some runs."""
+    return (costs().call + runs * costs().run + pixels * vectors * costs().store
+            + steps * step_cycles(pixels, vectors))
+
+
+cdef inline double beyond(double bytes, double cache) noexcept nogil:
+    """The share of what is used again and again that does not stay in a cache, half of which other
+    data takes: none of it up to that half, all of it from its whole size on."""
+    return min(max(2 * bytes / cache - 1, 0.0), 1.0)
+
+
+cdef inline double streaming(double bytes, double all=0) noexcept nogil:
+    """Cycles of reading so many bytes from beyond L2, of `all` that are read before they come again."""
+    return bytes / L1_LINE * (costs().stream + costs().memory * beyond(all, l3_bytes()))
+
+
+cdef inline double writing(double bytes, double all) noexcept nogil:
+    """Cycles of writing so many bytes beyond L2, of `all` that are used before they come again.
+
+    Lines that come from memory go back there, too.
+    """
+    return bytes / L1_LINE * (costs().write * beyond(all, l2_bytes())
+                              + 2 * costs().memory * beyond(all, l3_bytes()))
 
 
 # An image of any strides, in bytes. An output's channels may come in runs of `run` of them, `c`

@@ -6,6 +6,7 @@ receptive field lies inside the image, else from a padded copy made once for the
 No reduction is split between items, so the result does not depend on the cut.
 """
 from cython.parallel cimport prange, threadid
+from libc.math cimport hypot
 from libc.string cimport memset
 
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
@@ -17,7 +18,7 @@ from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
     Sizes, Timer, at, lap, pitch, put_rows, scattered, source_of, start_timer, step_cycles,
-    streaming,
+    streaming, tile_cycles, writing,
 )
 from fastconv._native.tiles cimport launch, run_pixels
 
@@ -130,10 +131,12 @@ cdef class Plan(Base):
         cdef ptrdiff_t vectors = self.filter.sets * self.filter.padded_width() // table.lanes
         cdef ptrdiff_t pixels = min(z.ow * (2 if self.paired(z) else 1), self.tile_pixels)
         cdef double outputs = <double>z.n * z.oh * z.ow * vectors
-        cdef double wide = self.filter.slab_vectors()
+        cdef double wide = self.filter.slab_vectors(), share = self.share_read(z)
+        cdef bint joined = self.dilation_w == 1 and self.filter.sets == 1   # the taps of a filter row
+        cdef ptrdiff_t runs = self.filter.kh * (1 if joined else self.filter.kw)
         pixels = ceil_div(pixels, ceil_div(pixels, self.tile_pixels))
-        return outputs * (costs().store + self.share_read(z) * self.filter.reduction() * (
-            step_cycles(pixels, wide) / (pixels * wide)))
+        return outputs / (pixels * wide) * tile_cycles(
+            pixels, wide, share * runs, share * self.filter.reduction())
 
     cdef double share_read(self, const Sizes *z) noexcept nogil:
         """The share of multiplications that is left when those with padding are left out."""
@@ -264,28 +267,37 @@ cdef class Plan(Base):
                         ptrdiff_t slab_bytes, double budget, double total,
                         bint copies) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, sets = self.filter.sets
+        cdef ptrdiff_t pixel = self.filter.depth * item, sides = 2 * self.tile_pixels
+        # of a group's pixels each is a line of its own
+        cdef ptrdiff_t lines = ceil_div(pixel, L1_LINE) * L1_LINE if sets > 1 else pixel
         cdef double read = min(
-            self.filter.depth_parts * self.input_bytes(z, b.rows, b.cols, b.clipped),
-            z.h * z.w * self.filter.depth * self.filter.table.itemsize)
-        cdef ptrdiff_t sides = 2 * self.tile_pixels
-        cdef double chunk_read = streaming(<double>b.chunk * slab_bytes)
+            <double>self.filter.depth_parts * self.input_bytes(z, b.rows, b.cols, b.clipped),
+            <double>z.h * z.w * pixel)
+        cdef double written = <double>z.n * z.oh * z.ow * self.filter.out_channels * item
+        cdef double filters = streaming(<double>b.chunk * slab_bytes, <double>self.filter.nbytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
-                            / (z.n * z.oh * z.ow * self.filter.slabs * self.filter.sets))
-        cdef double one = costs().item + total * part   # of the largest item
-        cdef double once = 0
+                            / (z.n * z.oh * z.ow * self.filter.slabs * sets))
+        # of the largest item
+        cdef double one = costs().item + total * part, streamed
+        cdef double once = 0, turns = ceil_div(b.items, threads)
         cdef double copied = 0   # share of the input
         if copies:   # of a block wider than three tiles only its sides
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
-        one += read * copied / L1_LINE * costs().copy + streaming(read * (1 - copied))
+        one += b.chunk * self.filter.parts * self.filter.depth_parts * (
+            costs().item + b.rows * costs().tile)
+        one += read / pixel * copied * ceil_div(pixel, L1_LINE) * costs().copy
+        # where a pixel is written in pieces, lines do not come in order
+        one += writing(written * part, written) * (2 if self.filter.slabs * sets > 1 else 1)
+        streamed = streaming(read / pixel * lines * (1 - copied))
         if read > budget * self.filter.depth_parts:   # leaves L2 before the next part or slab comes
-            one += streaming(read * (b.chunk * self.filter.parts - 1))
+            streamed += streaming(read * (b.chunk * self.filter.parts - 1))
         if b.chunk * slab_bytes > l2_bytes() // 2:
-            one += chunk_read   # leaves L2 before the next block comes
+            streamed += filters   # leaves L2 before the next block comes
         else:
-            once = chunk_read * ceil_div(b.chunks, threads)
-        if threads > 1:
-            once += one * TAIL_PERCENT / 100
-        return ceil_div(b.items, threads) * one + once
+            once = filters * ceil_div(b.chunks, threads)
+        return hypot(turns * one, turns * streamed + once) + (
+            one * TAIL_PERCENT / 100 if threads > 1 else 0)
 
     cdef void run_item(self, const Call *call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:

@@ -20,7 +20,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
-    lap, put_rows, scattered, source_of, start_timer, streaming,
+    lap, put_rows, scattered, source_of, start_timer, streaming, writing,
 )
 
 
@@ -143,10 +143,21 @@ cdef class Plan(Base):
             (pixels - 1) * min(self.stride_w, taps) + taps)
         cdef double adds = pixels * taps + (inputs if self.grouped else 0)
         cdef double piece = max(max(adds, 2 * inputs + taps) / 2, taps * costs().latency)
-        piece += costs().step
-        cdef double one = pixels * costs().store + piece / taps * self.filter.reduction()
+        cdef double one = costs().call + pixels * costs().store + (
+            (piece + costs().run) / taps * self.filter.reduction() * self.share_read())
         cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow
         return one / pixels * outputs * self.filter.sets * self.filter.slabs
+
+    cdef double share_read(self) noexcept nogil:
+        """The share of filter rows that is left when those in the padding are left out."""
+        cdef ptrdiff_t kh = self.filter.kh, rows = 0, y, first, low
+        if not self.skips_padding or self.size.oh == 0:
+            return 1
+        for y in range(self.size.oh):
+            first = y * self.stride_h - self.top
+            low = min(kh, first_inside(-first, self.dilation_h))
+            rows += max(low, min(kh, first_inside(self.size.h - first, self.dilation_h))) - low
+        return <double>rows / (self.size.oh * kh)
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call."""
@@ -160,7 +171,7 @@ cdef class Plan(Base):
         """Some items for each thread, of whole rows where there are enough of them."""
         cdef Blocking b
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef double total = self.cycles(), one
+        cdef double total = self.cycles(), one, read, written
         cdef ptrdiff_t wanted = 1, entries
         # rows of a block, beside which those that it shares with its neighbours count little
         cdef ptrdiff_t least_rows = 2 * (self.filter.kh - 1) * self.dilation_h // self.stride_h
@@ -198,10 +209,10 @@ cdef class Plan(Base):
         b.stage_bytes = ceil_div(b.stage_bytes, L1_LINE) * L1_LINE
         b.copies_bytes = ceil_div(b.copies_bytes, L1_LINE) * L1_LINE
         b.bytes = b.stage_bytes + b.copies_bytes + b.table_bytes + L1_LINE
-        one = total / b.items + costs().item + streaming(
-            <double>self.size.n * (self.size.h * self.size.w * self.channels
-                                   + self.size.oh * self.size.ow * self.filter.out_channels)
-            * item / b.items)
+        read = <double>self.size.n * self.size.h * self.size.w * self.channels * item
+        written = <double>self.size.n * self.size.oh * self.size.ow * self.filter.out_channels * item
+        one = costs().item + (
+            total + streaming(read) + writing(written, written)) / b.items
         b.cycles = one * ceil_div(b.items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100

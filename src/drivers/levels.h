@@ -74,6 +74,17 @@ static ptrdiff_t fc_l2_bytes(void)
     return bytes >= 131072 ? bytes : 524288;
 }
 
+/* Bytes of L3 that a call can count on: half, as other cores use it too. 4 MiB where the system does
+ * not tell. */
+static ptrdiff_t fc_l3_bytes(void)
+{
+    long bytes = 0;
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#endif
+    return bytes >= 2097152 ? bytes / 2 : 4194304;
+}
+
 /* Page-aligned memory, `bytes` rounded up to pages; free() releases it. Large filters are streamed
  * through once a call, and would miss the TLB at every small page. */
 static char *fc_allocate(size_t bytes)

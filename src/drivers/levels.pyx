@@ -12,12 +12,14 @@ cdef extern from "levels.h":
     int FC_OPENMP
     const char *FC_COMPILER
     ptrdiff_t fc_l2_bytes()
+    ptrdiff_t fc_l3_bytes()
     char *fc_allocate(size_t bytes)
 
 
 cdef fc_level levels[3]
 cdef int level_count = fc_find_levels(levels)
 cdef ptrdiff_t l2 = fc_l2_bytes()
+cdef ptrdiff_t l3 = fc_l3_bytes()
 
 COMPILED = tuple([levels[i].name.decode() for i in range(level_count)])
 
@@ -59,6 +61,10 @@ cdef const fc_table *find_table(str level, int itemsize) except NULL:
 
 cdef ptrdiff_t l2_bytes() noexcept nogil:
     return l2
+
+
+cdef ptrdiff_t l3_bytes() noexcept nogil:
+    return l3
 
 
 cdef char *allocate(size_t bytes) except NULL:

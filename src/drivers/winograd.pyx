@@ -27,7 +27,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     INPUTS, L1_LINE, OUTPUTS, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Timer, at, lap, put, scattered, source_of, start_timer, step_cycles, streaming,
+    Timer, at, beyond, lap, put, scattered, source_of, start_timer, streaming, tile_cycles, writing,
 )
 from fastconv._native.tiles cimport run_pixels
 
@@ -48,12 +48,6 @@ def transforms(str level, int itemsize):
         (table.winograd[i].m, table.winograd[i].n, table.winograd[i].dims)
         for i in range(FC_WINOGRADS)
     ])
-
-
-cdef inline double beyond_l2(double bytes) noexcept nogil:
-    """The share of what is read again and again that comes from beyond L2, half of which other data
-    takes: none of it up to that half, all of it from its whole size on."""
-    return min(max(2 * bytes / l2_bytes() - 1, 0.0), 1.0)
 
 
 # Tiles of a row of the grid.
@@ -112,9 +106,9 @@ cdef class Plan(Base):
         self.grid_cols = self.tile_cols + self.pieces_w - 1
         self.total = (self.size.n * self.dilation_h * self.dilation_w
                       * self.grid_rows * self.grid_cols)
-        self.input_product = ceil_div(filter.depth, lanes) * lanes * item
-        # not a multiple of 4096, or all tiles would share few sets of L1
-        self.input_tile = self.points * self.input_product + L1_LINE
+        # odd numbers of lines, or all products and all tiles would share few sets of L1
+        self.input_product = (ceil_div(filter.depth * item, L1_LINE) | 1) * L1_LINE
+        self.input_tile = (self.points * self.input_product // L1_LINE | 1) * L1_LINE
         self.constants = allocate(ZEROS + 2 * self.input_product)
         memset(self.constants, 0, ZEROS + 2 * self.input_product)
         filter.table.copy(self.constants + ZEROS, item, item, self.pad(), 0, 0, filter.depth, 1)
@@ -161,8 +155,15 @@ cdef class Plan(Base):
         cdef ptrdiff_t calls = ceil_div(b.tiles, self.filter.table.pixels)
         cdef ptrdiff_t inputs = b.tiles + self.halo()
         cdef ptrdiff_t steps = self.filter.kw * self.filter.depth
-        cdef double streamed = 0, wide = self.filter.slab_vectors(), one, product
+        cdef double wide = self.filter.slab_vectors(), one, product, streamed, used
         cdef double panels = wide * lanes * item * self.filter.reduction()   # bytes of a slab's filter
+        cdef double filters = panels * self.filter.slabs
+        # of a tile's inputs, as they are read and transformed, and of its outputs
+        cdef double read = self.m_h * self.m_w * self.stride_h * self.stride_w * self.filter.depth * item
+        cdef double vectors = self.points * ceil_div(self.filter.depth, lanes)
+        cdef double outputs = self.m_h * self.m_w * wide
+        cdef double image = <double>self.size.n * self.size.oh * self.size.ow * (
+            self.filter.out_channels * item)
         b.columns = MOST_COLUMNS
         if gathered:
             b.columns = max(self.n_w, GATHERED_BYTES // (self.n_h * lanes * item))
@@ -175,14 +176,19 @@ cdef class Plan(Base):
         b.bytes = (b.taps_bytes + b.stage_bytes + b.products_bytes + b.outputs_bytes
                    + b.inputs_bytes + L1_LINE)
         # each slab reads its filter and the inputs from beyond L2, as far as that does not hold them
-        streamed += panels * beyond_l2(panels * self.filter.slabs)
-        streamed += b.inputs_bytes * beyond_l2(b.inputs_bytes + b.products_bytes)
-        product = self.points * calls * (
-            costs().call + steps * step_cycles(<double>b.tiles / calls, wide))
+        used = b.inputs_bytes + b.products_bytes
+        streamed = streaming(panels * beyond(filters, l2_bytes()), filters * self.filter.sets)
+        streamed += streaming((b.inputs_bytes + b.products_bytes) * beyond(used, l2_bytes()))
+        # those that products share are read once more for each
+        streamed += streaming(panels * beyond(panels, l2_bytes())) * (
+            <double>self.points / self.filter.kh - 1)
+        product = self.points * calls * tile_cycles(
+            <double>b.tiles / calls, wide, self.pieces_h * self.pieces_w, steps)
         one = costs().item + inputs * (
-            costs().tile + self.points * ceil_div(self.filter.depth, lanes) * costs().input_point)
-        one += b.chunk * (hypot(product, streaming(streamed)) + b.tiles * (
-            costs().tile + self.points * wide * costs().output_point))
+            costs().tile + vectors * self.n_w * costs().input_term + streaming(read)
+            + writing(vectors * lanes * item, used + filters))
+        one += b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
+            costs().tile + outputs * costs().output + writing(outputs * lanes * item, image)))
         b.cycles = one * ceil_div(b.blocks * b.chunks * self.filter.sets, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100
