@@ -284,11 +284,9 @@ class Winograd:
         view = spec.weight_view(weight)
         if self._upright(spec):
             view = view.swapaxes(0, 1)
-        transformed = np.empty(self._shape(spec), spec.dtype)
         taps = (self.r if self.dims == 2 else 1, self.r)
         kind = self._kind(packed.level, spec.dtype.itemsize)
-        winograd.transform_filter(view, transformed, kind, taps, packed.level, number)
-        packed.pack(transformed, bias, number)
+        packed.pack(view, bias, number, (kind, taps))
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
         spec = problem.spec

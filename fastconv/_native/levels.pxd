@@ -90,11 +90,11 @@ cdef extern from "table.h":
         const fc_points *rows
         const fc_points *cols
         int taps_rows, taps_cols, given_rows, given_cols
-        ptrdiff_t count
+        ptrdiff_t bytes
         const char *filter
-        ptrdiff_t filter_row, filter_tap, filter_channel
+        ptrdiff_t filter_row, filter_tap
         char *out
-        ptrdiff_t out_product, out_channel
+        ptrdiff_t out_product
 
     ctypedef struct fc_winograd:
         int m, n, dims, unique

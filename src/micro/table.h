@@ -119,15 +119,16 @@ typedef struct {
     const fc_activation *activation; /* NULL: none */
 } fc_winograd_output;
 
-/* Filter transform of `count` filters of rows x cols taps, of which only the given ones exist. */
+/* Filter transform of filters of rows x cols taps, of which only the given ones exist: so many
+ * bytes of them side by side, whole vectors. */
 typedef struct {
     const fc_points *rows, *cols; /* rows NULL: along columns only */
     int taps_rows, taps_cols, given_rows, given_cols;
-    ptrdiff_t count;
+    ptrdiff_t bytes;
     const char *filter;
-    ptrdiff_t filter_row, filter_tap, filter_channel;
+    ptrdiff_t filter_row, filter_tap;
     char *out; /* [unique products] */
-    ptrdiff_t out_product, out_channel;
+    ptrdiff_t out_product;
 } fc_winograd_filter;
 
 /* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. */
