@@ -9,7 +9,8 @@ alone.
 
 An item is a chunk x a range of slabs (output channels of a register tile) x a range of units. A unit
 is inputs of one tap, or (joined) all inputs of a filter row where a tap has few: they lie together.
-Sums are kept packed, in whole vectors: [slab][row][tap][input][lanes].
+Sums are kept packed, in whole vectors: [slab][row][tap][input][lanes]. Of groups of few channels
+(lanewise) a vector holds several: a slab reads inputs of its own, and lanes read lanes.
 
 A tap's pixels are those whose input lies in the image, so nothing is multiplied by zero padding.
 Inputs are read in place. Where their channels do not lie together or padding is not zero, an item
@@ -19,13 +20,14 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
 )
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.levels cimport (
-    FC_MAX_TAPS, fc_gradient, fc_table, find_table, give_workspace, l2_bytes,
-    take_workspace,
+    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, allocate, fc_gradient, fc_table, find_table,
+    give_workspace, l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport ceil_div
 from fastconv._native.plan cimport (
@@ -94,10 +96,13 @@ cdef class Plan:
     cdef int64_t *row_map
     cdef int64_t *col_map
     cdef Py_buffer row_view, col_view
-    cdef bint depthwise, joined
+    cdef bint depthwise, grouped, lanewise, joined
+    cdef char *lane_of                    # grouped: [input of a group][lanes]
     cdef ptrdiff_t inputs                 # rows of the filter as a matrix, (kh * kw * in) x out
-    cdef ptrdiff_t sets, width            # slabs never cross a set: the groups, or all (depthwise)
+    cdef ptrdiff_t sets, width            # slabs never cross a set: the groups, or all (lanewise)
+    cdef ptrdiff_t vectors                # of a slab
     cdef ptrdiff_t slab_width, slabs      # slabs of a set
+    cdef ptrdiff_t slab_inputs            # grouped: input channels that a slab reads
     cdef ptrdiff_t sharing                # slabs that read the same inputs
     cdef ptrdiff_t tallest                # register tile
     cdef ptrdiff_t parts, units           # parts of the inputs of a tap
@@ -107,7 +112,9 @@ cdef class Plan:
     def __cinit__(self, weight_shape, input_shape, output_size, ptrdiff_t groups, stride, padding,
                   dilation, double pad_value, row_map, col_map, str level, int itemsize):
         cdef Sizes *z = &self.size
+        cdef ptrdiff_t lanes, width, held
         self.table = find_table(level, itemsize)
+        lanes = self.table.lanes
         self.kh, self.kw, self.depth, self.out_channels = weight_shape
         self.inputs = self.kh * self.kw * self.depth
         z.n, z.h, z.w, self.channels = input_shape
@@ -124,14 +131,22 @@ cdef class Plan:
         if col_map is not None:
             PyObject_GetBuffer(col_map, &self.col_view, PyBUF_STRIDES)
             self.col_map = <int64_t *>self.col_view.buf
+        width = self.out_channels // groups
         self.depthwise = self.depth == 1 and groups > 1
-        self.joined = self.depthwise or (
+        self.grouped = not self.depthwise and groups > 1 and 2 * max(self.depth, width) <= lanes
+        self.lanewise = self.depthwise or self.grouped
+        self.joined = self.lanewise or (
             self.kw > 1 and self.dilation_w == 1 and 2 * self.depth <= self.table.pixels)
-        self.sets = 1 if self.depthwise else groups
+        self.sets = 1 if self.lanewise else groups
         self.width = self.out_channels // self.sets
-        self.slab_width = 2 * self.table.lanes
+        self.vectors = 1 if self.grouped or self.width <= lanes else 2
+        self.slab_width = self.vectors * lanes
+        if self.grouped:
+            held = lanes // max(self.depth, width)
+            self.slab_width, self.slab_inputs = held * width, held * self.depth
+            self.find_lanes(width)
         self.slabs = ceil_div(self.width, self.slab_width)
-        self.sharing = 1 if self.depthwise else self.slabs
+        self.sharing = 1 if self.lanewise else self.slabs
         self.tallest = FC_MAX_TAPS if self.depthwise else self.table.pixels
         self.parts = 1
         if not self.joined:
@@ -145,6 +160,20 @@ cdef class Plan:
             PyBuffer_Release(&self.row_view)
         if self.col_map != NULL:
             PyBuffer_Release(&self.col_view)
+        free(self.lane_of)
+
+    cdef int find_lanes(self, ptrdiff_t width) except -1:
+        """Which lane of a slab's inputs each lane reads, for each input of a group."""
+        cdef ptrdiff_t lanes = self.table.lanes, d, l, lane
+        self.lane_of = allocate(self.depth * lanes * self.table.itemsize)
+        for d in range(self.depth):
+            for l in range(lanes):
+                lane = l // width * self.depth + d if l < self.slab_width else 0
+                if self.table.itemsize == 4:
+                    (<int32_t *>self.lane_of)[d * lanes + l] = <int32_t>lane
+                else:
+                    (<int64_t *>self.lane_of)[d * lanes + l] = lane
+        return 0
 
     cdef void find_blocks(self) noexcept nogil:
         cdef const Sizes *z = &self.size
@@ -171,6 +200,8 @@ cdef class Plan:
         cdef ptrdiff_t tiles = ceil_div(inputs, self.tallest)
         cdef ptrdiff_t vectors = ceil_div(self.width, self.table.lanes) * self.sets
         cdef double pixels = <double>self.size.n * self.size.oh * self.size.ow
+        if self.grouped:   # a permutation for each multiply-add
+            return pixels * self.inputs * self.slabs
         cdef double step = step_cycles(ceil_div(inputs, tiles), 2)
         return pixels * (self.inputs / inputs) * tiles * step * vectors / 2
 
@@ -224,7 +255,7 @@ cdef class Plan:
 
     cdef ptrdiff_t row_bytes(self) noexcept nogil:
         """Bytes of the sums of one input for one slab."""
-        return self.slab_width * self.table.itemsize
+        return self.vectors * self.table.lanes * self.table.itemsize
 
     cdef void cut(self, Call *call, ptrdiff_t threads) noexcept nogil:
         """Pieces of the filter: as many as threads want, each no larger than L2 carries."""
@@ -248,8 +279,10 @@ cdef class Plan:
 
         call.x_in_place = self.readable_in_place(&call.x)
         call.x_bytes = 0 if call.x_in_place else self.copy_bytes()
-        call.dy_in_place = call.dy.c == item and self.width % self.table.lanes == 0 and (
-            self.depthwise or self.inputs <= FEW_TILES * self.tallest)
+        call.dy_in_place = (
+            call.dy.c == item and self.width % self.table.lanes == 0
+            and self.slab_width % self.table.lanes == 0
+            and (self.lanewise or self.inputs <= FEW_TILES * self.tallest))
         call.dy_bytes = 0 if call.dy_in_place else call.slabs * call.dy_slab
         call.bytes, call.sum_bytes = call.dy_bytes + call.x_bytes, 0
         if self.chunks > 1:
@@ -260,7 +293,7 @@ cdef class Plan:
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         """Whether tiles may read x itself: with zero padding, if their inputs lie together.
 
-        Depthwise tiles load whole vectors, and want a channel for each output.
+        Lanewise tiles load whole vectors; depthwise ones want a channel for each output.
         """
         cdef ptrdiff_t item = self.table.itemsize
         if not self.zero_padding:
@@ -268,11 +301,14 @@ cdef class Plan:
         if self.depthwise:
             return x.c == item and self.channels == self.width and (
                 self.width % self.table.lanes == 0)
+        if self.grouped:
+            return x.c == item and (
+                (self.slabs - 1) * self.slab_inputs + self.table.lanes <= self.channels)
         return (x.c == item or self.depth == 1) and (not self.joined or x.w == self.depth * item)
 
     cdef ptrdiff_t copied_pixel(self) noexcept nogil:
         """Bytes of a pixel of a copy."""
-        return self.row_bytes() if self.depthwise else self.depth * self.table.itemsize
+        return self.row_bytes() if self.lanewise else self.depth * self.table.itemsize
 
     cdef ptrdiff_t copy_bytes(self) noexcept nogil:
         cdef Axis v = axis_of(self.rows, self.kh, self.stride_h, self.dilation_h)
@@ -379,12 +415,14 @@ cdef class Plan:
                             channels)
 
     cdef void find_input(self, const Call *call, Item *it, char *copy) noexcept nogil:
-        """Point an item at the inputs of its slabs' set, or (depthwise) of its slab."""
+        """Point an item at the inputs of its slabs' set, or (lanewise) of its slab."""
         cdef const Block *b = &it.block
         cdef const Array *x = &call.x
         cdef ptrdiff_t channel = it.slab // self.slabs * self.depth
         if self.depthwise:
             channel = self.channel(it.slab)
+        elif self.grouped:
+            channel = it.slab * self.slab_inputs
         if not call.x_in_place:
             self.copy_input(call, it, channel, copy)
             return
@@ -442,6 +480,8 @@ cdef class Plan:
         if self.depthwise:
             count = self.width_of(channel // self.slab_width)
             multiplier = self.out_channels // self.channels
+        elif self.grouped:
+            count = min(self.slab_inputs, self.channels - channel)
         if col < 0:
             self.table.copy(dst, pixel, item, pad, 0, 0, pixels, count)
             return
@@ -502,6 +542,7 @@ cdef class Plan:
         cdef ptrdiff_t x_input = it.tap if self.depthwise else item
         cdef ptrdiff_t tiles = ceil_div(last - first, self.tallest), height, i, j, vectors
         cdef char *sums = it.sums + first * self.row_bytes()
+        cdef const char *dy = it.dy + row * it.dy_row + col * it.dy_pixel
         cdef fc_gradient t
         if last <= first or row >= last_row or col >= last_col:
             return
@@ -513,13 +554,15 @@ cdef class Plan:
         t.out_input = self.row_bytes()
         if t.x_row == t.cols * t.x_pixel and t.dy_row == t.cols * t.dy_pixel:
             t.cols, t.rows = t.cols * t.rows, 1   # the end of a short row is mispredicted
+        if self.grouped:
+            t.dy = dy + self.dy_slab(it, it.slab)
+            self.run_grouped(&t, it, (last - first) // self.depth, sums)
+            return
         for i in range(tiles):
             height = (last - first) // tiles + (i < (last - first) % tiles)
             for j in range(it.slab, it.last_slab):
                 vectors = ceil_div(self.width_of(j), self.table.lanes)
-                t.dy = it.dy + j * it.next_dy + row * it.dy_row + col * it.dy_pixel
-                if it.next_dy == 0:   # in place
-                    t.dy += self.channel(j) * item
+                t.dy = dy + self.dy_slab(it, j)
                 t.out = sums + j * it.next_sums
                 if self.depthwise:
                     self.table.depthwise_gradient[vectors - 1][height - 1](&t)
@@ -527,3 +570,26 @@ cdef class Plan:
                     self.table.gradient[vectors - 1][height - 1](&t)
             t.x += height * x_input
             sums += height * self.row_bytes()
+
+    cdef ptrdiff_t dy_slab(self, const Item *it, ptrdiff_t slab) noexcept nogil:
+        """Bytes from an item's dy to that of a slab: in place, or in the copy."""
+        if it.next_dy == 0:
+            return self.channel(slab) * self.table.itemsize
+        return slab * it.next_dy
+
+    cdef void run_grouped(self, fc_gradient *t, const Item *it, ptrdiff_t taps,
+                          char *sums) noexcept nogil:
+        """Tiles of a few taps by a few inputs of each group, both as equal as can be."""
+        cdef ptrdiff_t tap_tiles = ceil_div(taps, FC_GROUPED_TAPS), i, some, first, last
+        cdef ptrdiff_t input_tiles = ceil_div(self.depth, FC_GROUPED_INPUTS), d
+        cdef ptrdiff_t vector = self.row_bytes()
+        t.out_tap = self.depth * vector
+        for i in range(tap_tiles):
+            some = taps // tap_tiles + (i < taps % tap_tiles)
+            for d in range(input_tiles):
+                first, last = d * self.depth // input_tiles, (d + 1) * self.depth // input_tiles
+                t.lane_of = self.lane_of + first * vector
+                t.out = sums + it.slab * it.next_sums + first * vector
+                self.table.grouped_gradient[last - first - 2][some - 1](t)
+            t.x += some * it.tap
+            sums += some * t.out_tap

@@ -176,7 +176,7 @@ cdef class Filter:
         cdef fc_winograd_filter f
         f.rows = t.kind.points if t.kind.dims == 2 else NULL
         f.cols = t.kind.points
-        f.taps_rows, f.taps_cols = <int>t.rows, <int>t.cols
+        f.taps = <int>t.cols
         f.filter, f.filter_row, f.filter_tap, f.bytes = work, t.cols * tap, tap, tap
         f.out_product = self.kw * self.depth * pixel
         for p in range(self.kw):

@@ -190,13 +190,16 @@ typedef FC_T FC_NAME(narrow)
     __attribute__((vector_size(FC_BYTES / 8 * sizeof(FC_T)), may_alias, aligned(sizeof(FC_T))));
 
 /* u = G g of r taps, `gap` apart. */
-static inline void FC_NAME(evaluate)(const fc_points *s, const int r, const int gap,
-                                     const FC_NAME(wide) *g, FC_NAME(wide) *u)
+static inline __attribute__((always_inline)) void FC_NAME(evaluate)(const fc_points *s, const int r,
+                                                                    const int gap,
+                                                                    const FC_NAME(wide) *g,
+                                                                    FC_NAME(wide) *u)
 {
     const FC_NAME(wide) last = g[(r - 1) * gap];
     for (int i = 0; i <= 2 * s->pairs; i++) {
         const double p = i == 0 ? 0 : i % 2 ? s->pair[(i - 1) / 2] : -s->pair[(i - 1) / 2];
         FC_NAME(wide) sum = last;
+FC_UNROLL
         for (int k = r - 2; k >= 0; k--)
             sum = sum * p + g[k * gap];
         u[i] = sum * s->scale[i];
@@ -206,10 +209,12 @@ static inline void FC_NAME(evaluate)(const fc_points *s, const int r, const int 
 }
 
 /* The same for any stride, without the repetitions of odd inputs; returns how many. */
-static inline int FC_NAME(forward_filter)(const fc_points *s, const int r, const FC_NAME(wide) *g,
-                                          FC_NAME(wide) *u)
+static inline __attribute__((always_inline)) int FC_NAME(forward_filter)(const fc_points *s,
+                                                                         const int r,
+                                                                         const FC_NAME(wide) *g,
+                                                                         FC_NAME(wide) *u)
 {
-    if (!s->odd) {
+    if (r < 3 || !s->odd) {
         FC_NAME(evaluate)(s, r, 1, g, u);
         return s->n;
     }
@@ -219,14 +224,16 @@ static inline int FC_NAME(forward_filter)(const fc_points *s, const int r, const
 }
 
 /* The taps beyond the given ones are zero; what is computed is rounded once, at the end. */
-static void FC_NAME(filter)(const fc_winograd_filter *t)
+static inline __attribute__((always_inline)) void FC_NAME(taps)(const fc_winograd_filter *t,
+                                                                const int r)
 {
     const ptrdiff_t bytes = sizeof(FC_NAME(narrow));
     for (ptrdiff_t at = 0; at < t->bytes; at += bytes) {
         FC_NAME(wide) g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
         int rows = 1;
-        for (int j = 0; j < t->taps_cols; j++) {
-            for (int i = 0; i < t->taps_rows; i++) {
+        for (int j = 0; j < r; j++) {
+FC_UNROLL
+            for (int i = 0; i < r; i++) {
                 g[i] = (FC_NAME(wide)){0};
                 if (i < t->given_rows && j < t->given_cols)
                     g[i] = __builtin_convertvector(
@@ -235,7 +242,7 @@ static void FC_NAME(filter)(const fc_winograd_filter *t)
                         FC_NAME(wide));
             }
             if (t->rows)
-                rows = FC_NAME(forward_filter)(t->rows, t->taps_rows, g, u);
+                rows = FC_NAME(forward_filter)(t->rows, r, g, u);
             else
                 u[0] = g[0];
             for (int i = 0; i < rows; i++)
@@ -243,9 +250,19 @@ static void FC_NAME(filter)(const fc_winograd_filter *t)
         }
         char *out = t->out + at;
         for (int i = 0; i < rows; i++) {
-            const int n = FC_NAME(forward_filter)(t->cols, t->taps_cols, half[i], u);
+            const int n = FC_NAME(forward_filter)(t->cols, r, half[i], u);
             for (int j = 0; j < n; j++, out += t->out_product)
                 *(FC_NAME(narrow) *)out = __builtin_convertvector(u[j], FC_NAME(narrow));
         }
     }
+}
+
+static void FC_NAME(filter)(const fc_winograd_filter *t)
+{
+    if (t->taps == 2)
+        FC_NAME(taps)(t, 2);
+    else if (t->taps == 3)
+        FC_NAME(taps)(t, 3);
+    else
+        FC_NAME(taps)(t, t->taps);
 }
