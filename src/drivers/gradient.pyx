@@ -39,7 +39,7 @@ cdef enum:
     BLOCK_PIXELS = 256         # of a block, at most,
     STRIDED_PIXELS = 128       # or this where the inputs under them lie further apart
     CHUNKS = 16                # of a call, at most
-    CHUNK_BLOCKS = 8           # of a chunk, about, at least
+    CHUNK_BLOCKS = 3           # of a chunk, about, at least
     CHUNKED_BYTES = 1 << 19    # of a filter that has chunks, at most
     THREAD_ITEMS = 4           # for each thread, if the filter has as many pieces
     UNIT_TILES = 16            # of a unit, at most
