@@ -56,6 +56,8 @@ cdef extern from "table.h":
         const char *x
         ptrdiff_t x_image, x_row, x_pixel, x_tap
         const char *lane_of
+        const char *next
+        ptrdiff_t next_step
         const char *dy
         ptrdiff_t dy_image, dy_row, dy_pixel
         char *out

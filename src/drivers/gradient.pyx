@@ -58,6 +58,7 @@ cdef struct Call:
     char *sums                           # of chunks, if there are several
     ptrdiff_t sum_bytes                  # of one
     bint x_in_place, dy_in_place
+    bint fetches                         # an item what it reads next
     ptrdiff_t slabs, units               # of an item
     ptrdiff_t slab_pieces, unit_pieces, items
     ptrdiff_t dy_slab                    # bytes of the copy of a slab's dy
@@ -75,6 +76,8 @@ cdef struct Item:
     char *x                              # the first input under that output
     ptrdiff_t x_image, x_row, x_pixel    # from image to image, output row to row, pixel to pixel
     ptrdiff_t tap_row, tap               # from filter row to row, tap to tap
+    const char *next[2]                  # what the next block reads of x and dy, as far as it is
+    ptrdiff_t left[2]                    # not fetched: so many bytes
 
 
 cdef inline ptrdiff_t first_output(ptrdiff_t tap, ptrdiff_t before, ptrdiff_t stride,
@@ -194,6 +197,11 @@ cdef class Plan:
         if self.inputs * self.out_channels * self.table.itemsize <= CHUNKED_BYTES:
             self.chunks = max(1, min(CHUNKS, self.blocks // CHUNK_BLOCKS))
 
+    cdef ptrdiff_t pixel_bytes(self) noexcept nogil:
+        """Bytes of dy, and of x, that there are for each output pixel."""
+        return self.table.itemsize * (
+            self.out_channels + self.channels * self.stride_h * self.stride_w)
+
     cdef double cycles(self) noexcept nogil:
         """Cycles of all register tiles."""
         cdef ptrdiff_t inputs = self.kw * self.depth if self.joined else self.depth
@@ -262,16 +270,23 @@ cdef class Plan:
         cdef ptrdiff_t item = self.table.itemsize, total = self.sets * self.slabs
         cdef ptrdiff_t pixels = self.images * self.rows * self.cols, most = l2_bytes() // 4
         cdef ptrdiff_t unit = ceil_div(self.inputs, self.units) * self.row_bytes()
+        cdef ptrdiff_t whole = self.inputs * self.row_bytes()
         cdef ptrdiff_t wanted = 1 if threads == 1 else ceil_div(
             THREAD_ITEMS * threads, self.chunks)
         call.dy_slab = pixels * self.row_bytes()
         call.slabs, call.units = total, self.units
-        while call.slabs > 1 and (call.slabs * max(call.units * unit, call.dy_slab) > most
-                                  or ceil_div(total, call.slabs) < wanted):
+        # pieces of slabs read x again, those of a pixel's inputs read dy
+        if self.kh * self.kw == 1 and self.channels > self.out_channels:
+            while call.units > 1 and ceil_div(self.units, call.units) < wanted:
+                call.units = ceil_div(call.units, 2)
+            wanted = ceil_div(wanted, ceil_div(self.units, call.units))
+        while call.slabs > 1 and (
+                call.slabs * max(min(call.units * unit, whole), call.dy_slab) > most
+                or ceil_div(total, call.slabs) < wanted):
             call.slabs = ceil_div(call.slabs, 2)
         call.slab_pieces = ceil_div(total, call.slabs)
         while call.units > 1 and (
-                call.slabs * call.units * unit > most
+                call.slabs * min(call.units * unit, whole) > most
                 or ceil_div(self.units, call.units) * call.slab_pieces < wanted):
             call.units = ceil_div(call.units, 2)
         call.unit_pieces = ceil_div(self.units, call.units)
@@ -279,6 +294,10 @@ cdef class Plan:
 
         call.x_in_place = self.readable_in_place(&call.x)
         call.x_bytes = 0 if call.x_in_place else self.copy_bytes()
+        # of what lies in order
+        call.fetches = call.slab_pieces == call.unit_pieces == 1 and (
+            call.x.w == self.channels * item and call.dy.w == self.out_channels * item
+            and call.x.c == item and call.dy.c == item)
         call.dy_in_place = (
             call.dy.c == item and self.width % self.table.lanes == 0
             and self.slab_width % self.table.lanes == 0
@@ -346,6 +365,8 @@ cdef class Plan:
         for j in range(last_slab - slab):
             memset(sums + j * it.next_sums, 0, (last - first) * self.row_bytes())
         for i in range(chunk * self.blocks // self.chunks, (chunk + 1) * self.blocks // self.chunks):
+            self.find_block(i + 1, &it.block)
+            self.find_next(call, &it, i + 1 < (chunk + 1) * self.blocks // self.chunks)
             self.find_block(i, &it.block)
             self.find_dy(call, &it, slab, last_slab, work)
             it.slab = slab
@@ -381,6 +402,25 @@ cdef class Plan:
         b.n = index // (self.col_blocks * self.row_blocks) * self.images
         b.images, b.rows = min(self.images, z.n - b.n), min(self.rows, z.oh - b.row)
         b.cols = min(self.cols, z.ow - b.col)
+
+    cdef void find_next(self, const Call *call, Item *it, bint more) noexcept nogil:
+        """What to fetch while a block runs: if the item reads all of them, the next."""
+        cdef const Block *b = &it.block
+        cdef ptrdiff_t bytes = b.images * b.rows * b.cols * self.pixel_bytes()
+        it.left[0] = it.left[1] = 0
+        if more and call.fetches and bytes <= l2_bytes() // 2:
+            it.next[0] = at(&call.x, b.n, b.row * self.stride_h, b.col * self.stride_w, 0)
+            it.next[1] = at(&call.dy, b.n, b.row, b.col, 0)
+            it.left[1] = b.images * b.rows * b.cols * call.dy.w
+            it.left[0] = bytes - it.left[1]
+
+    cdef void fetch(self, fc_gradient *t, Item *it) noexcept nogil:
+        """Have a tile fetch a line for each of its pixels."""
+        cdef ptrdiff_t i = 0 if it.left[0] > 0 else 1, pixels = t.images * t.rows * t.cols
+        t.next_step = L1_LINE if it.left[i] > 0 else 0
+        t.next = it.next[i] if t.next_step else t.x
+        it.next[i] += pixels * t.next_step
+        it.left[i] -= pixels * t.next_step
 
     cdef void find_dy(self, const Call *call, Item *it, ptrdiff_t slab, ptrdiff_t last_slab,
                       char *copy) noexcept nogil:
@@ -490,7 +530,7 @@ cdef class Plan:
                             at(&call.x, n, row, col, (channel + i) // multiplier),
                             call.x.w, call.x.c, pixels, ceil_div(count - i, multiplier))
 
-    cdef void run_unit(self, const Item *it, ptrdiff_t unit) noexcept nogil:
+    cdef void run_unit(self, Item *it, ptrdiff_t unit) noexcept nogil:
         """Add a block's pixels to the sums of one unit."""
         cdef const Block *b = &it.block
         cdef ptrdiff_t first = self.first_input(unit), before = self.top - b.row * self.stride_h
@@ -510,7 +550,7 @@ cdef class Plan:
                                                   self.dilation_w))
         self.run_tiles(it, first, self.first_input(unit + 1), row, last_row, col, last_col)
 
-    cdef void run_joined(self, const Item *it, ptrdiff_t r, ptrdiff_t row,
+    cdef void run_joined(self, Item *it, ptrdiff_t r, ptrdiff_t row,
                          ptrdiff_t last_row) noexcept nogil:
         """All taps of a filter row, columns with the same taps inside the image at once."""
         cdef ptrdiff_t before = self.left - it.block.col * self.stride_w, col = 0, end, change
@@ -535,7 +575,7 @@ cdef class Plan:
                            (r * self.kw + last) * self.depth, row, last_row, col, end)
             col = end
 
-    cdef void run_tiles(self, const Item *it, ptrdiff_t first, ptrdiff_t last, ptrdiff_t row,
+    cdef void run_tiles(self, Item *it, ptrdiff_t first, ptrdiff_t last, ptrdiff_t row,
                         ptrdiff_t last_row, ptrdiff_t col, ptrdiff_t last_col) noexcept nogil:
         """Tiles over some inputs of one filter row, as equal as can be, for some of a block."""
         cdef ptrdiff_t tap = first // self.depth, item = self.table.itemsize
@@ -562,6 +602,7 @@ cdef class Plan:
             height = (last - first) // tiles + (i < (last - first) % tiles)
             for j in range(it.slab, it.last_slab):
                 vectors = ceil_div(self.width_of(j), self.table.lanes)
+                self.fetch(&t, it)
                 t.dy = dy + self.dy_slab(it, j)
                 t.out = sums + j * it.next_sums
                 if self.depthwise:
@@ -577,7 +618,7 @@ cdef class Plan:
             return self.channel(slab) * self.table.itemsize
         return slab * it.next_dy
 
-    cdef void run_grouped(self, fc_gradient *t, const Item *it, ptrdiff_t taps,
+    cdef void run_grouped(self, fc_gradient *t, Item *it, ptrdiff_t taps,
                           char *sums) noexcept nogil:
         """Tiles of a few taps by a few inputs of each group, both as equal as can be."""
         cdef ptrdiff_t tap_tiles = ceil_div(taps, FC_GROUPED_TAPS), i, some, first, last
@@ -588,6 +629,7 @@ cdef class Plan:
             some = taps // tap_tiles + (i < taps % tap_tiles)
             for d in range(input_tiles):
                 first, last = d * self.depth // input_tiles, (d + 1) * self.depth // input_tiles
+                self.fetch(t, it)
                 t.lane_of = self.lane_of + first * vector
                 t.out = sums + it.slab * it.next_sums + first * vector
                 self.table.grouped_gradient[last - first - 2][some - 1](t)

@@ -12,6 +12,7 @@ static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gra
 {
     const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel;
     const ptrdiff_t x_ahead = FC_AHEAD * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
+    const char *next = t->next;
     ptrdiff_t one = t->x_tap, three = 3 * one, five = 5 * one;
     FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
     FC_MASK lane_of[FC_GROUPED_INPUTS];
@@ -37,6 +38,8 @@ FC_UNROLL
                     if (j * FC_BYTES % 64 == 0)
                         __builtin_prefetch(dy + dy_ahead + j * FC_BYTES);
                 }
+                __builtin_prefetch(next, 0, 2);
+                next += t->next_step;
                 __builtin_prefetch(x + x_ahead);
                 if (depth == 0 && inputs * sizeof(FC_T) > 16) /* they may lie in two lines */
                     __builtin_prefetch(x + x_ahead + inputs * sizeof(FC_T) - 1);

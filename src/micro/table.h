@@ -73,6 +73,8 @@ typedef struct {
     ptrdiff_t x_image, x_row, x_pixel;
     ptrdiff_t x_tap;     /* lanewise: from tap to tap; dense inputs lie together */
     const char *lane_of; /* grouped: [inputs of a tap][lanes], which of the tap's lanes is read */
+    const char *next; /* what is fetched into L2 meanwhile, */
+    ptrdiff_t next_step; /* so many bytes on at each pixel */
     const char *dy;  /* whole vectors */
     ptrdiff_t dy_image, dy_row, dy_pixel;
     char *out; /* whole vectors, aligned */
