@@ -38,8 +38,10 @@ FC_UNROLL
                     if (j * FC_BYTES % 64 == 0)
                         __builtin_prefetch(dy + dy_ahead + j * FC_BYTES);
                 }
-                __builtin_prefetch(next, 0, 2);
-                next += t->next_step;
+                if (vectors > 1 || depth) { /* tiles of one vector have no load to spare */
+                    __builtin_prefetch(next, 0, 2);
+                    next += t->next_step;
+                }
                 __builtin_prefetch(x + x_ahead);
                 if (depth == 0 && inputs * sizeof(FC_T) > 16) /* they may lie in two lines */
                     __builtin_prefetch(x + x_ahead + inputs * sizeof(FC_T) - 1);
