@@ -55,7 +55,10 @@ def _jobs(options: Namespace) -> list[rounds.Job]:
     """The cases of a command."""
     if options.command == "networks":
         return [rounds.Network(name, options.batch) for name in options.cases]
-    return [rounds.Layer(case.with_batch(options.batch), options.dtype) for case in options.cases]
+    cases = [case.with_batch(options.batch) for case in options.cases]
+    if options.command == "gradients":
+        cases = [case.with_gradients() for case in cases]
+    return [rounds.Layer(case, options.dtype) for case in cases]
 
 
 def _blank(options: Namespace) -> results.Results:

@@ -18,6 +18,7 @@ from .peers import SUBJECT
 COMMANDS = {
     "layers": "single layers (the default)",
     "networks": "whole networks",
+    "gradients": "single layers forward, and the gradients of input, weight and bias",
     "threads": "layers with 1, 2, 4, ... threads",
     "levels": "layers at each instruction-set level, fastconv only",
 }
@@ -25,6 +26,7 @@ DTYPES = ("float32", "float64")  # networks have the first only
 ROUNDS, SECONDS = 7, 0.05
 QUICK_ROUNDS, QUICK_SECONDS = 3, 0.02
 QUICK_NETWORK = "mobilenetv2"
+TRAINING_BATCH = 8
 ON_REQUEST = ("mlx", "max")  # take up to a second to compute, 20 to build: only where named
 
 
@@ -144,17 +146,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_problem_options(parser: argparse.ArgumentParser, dtypes: Sequence[str]) -> None:
+def _add_problem_options(
+    parser: argparse.ArgumentParser, dtypes: Sequence[str], batch: int = 1
+) -> None:
     add = parser.add_argument
     text = "default: %(default)s"
     add("--threads", type=_threads, default=machine.usable_cores(), metavar="N", help=text)
     add("--dtype", choices=dtypes, default=dtypes[0], help=text)
     text = "images per call; default: %(default)s"
-    add("--batch", type=_number(int, 1), default=1, metavar="N", help=text)
+    add("--batch", type=_number(int, 1), default=batch, metavar="N", help=text)
 
 
 def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
-    _add_problem_options(parser, DTYPES[:1] if command == "networks" else DTYPES)
+    dtypes = DTYPES[:1] if command == "networks" else DTYPES
+    _add_problem_options(parser, dtypes, TRAINING_BATCH if command == "gradients" else 1)
     add = parser.add_argument
     add("--quick", action="store_true", help="few cases and rounds: under a minute")
     if command == "networks":
@@ -162,9 +167,10 @@ def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
         add("--cases", type=_subset("networks", networks.NAMES), metavar="NAMES", help=text)
     else:
         groups = ", ".join(cases.groups())
-        text = f"groups ({groups}) or parts of cases' names, with commas; default: all, or quick"
+        usual = "training" if command == "gradients" else "all, or quick"
+        text = f"groups ({groups}) or parts of cases' names, with commas; default: {usual}"
         add("--cases", type=_cases, metavar="NAMES", help=text)
-    known = networks.ENGINES if command == "networks" else peers.NAMES
+    known = _known_peers(command)
     if command == "levels":
         parser.set_defaults(peers=None)
     else:
@@ -187,6 +193,11 @@ def _add_run_options(parser: argparse.ArgumentParser, command: str) -> None:
     place.add_argument("--out", type=Path, metavar="DIR", help=text)
     text = "go on with an interrupted run, with its options (but for --python)"
     place.add_argument("--resume", type=_results, metavar="DIR", help=text)
+
+
+def _known_peers(command: str) -> Sequence[str]:
+    """Those that a command may name."""
+    return {"networks": networks.ENGINES, "gradients": peers.LEARNERS}.get(command, peers.NAMES)
 
 
 def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Callable[[str], NoReturn]]:
@@ -217,10 +228,13 @@ def _fill_in(chosen: argparse.Namespace) -> None:
     quick = chosen.quick
     chosen.rounds = chosen.rounds or (QUICK_ROUNDS if quick else ROUNDS)
     chosen.seconds = chosen.seconds or (QUICK_SECONDS if quick else SECONDS)
+    known = _known_peers(chosen.command)
     if chosen.command == "networks":
-        usual, known = ([QUICK_NETWORK] if quick else list(networks.NAMES)), networks.ENGINES
+        usual = [QUICK_NETWORK] if quick else list(networks.NAMES)
+    elif chosen.command == "gradients":
+        usual = list(cases.TRAINING)
     else:
-        usual, known = list(cases.QUICK if quick else cases.ALL), peers.NAMES
+        usual = list(cases.QUICK if quick else cases.ALL)
     chosen.cases = chosen.cases or usual
     if chosen.command in ("threads", "levels"):
         known = (SUBJECT,)

@@ -120,7 +120,8 @@ def _reading(results: Results) -> Iterator[str]:
         "each round. Another run has other times; its ratios should be near these."
     )
     yield (
-        "Effective GFLOP/s count two operations for each multiplication of the definition, also "
+        "Effective GFLOP/s count two operations for each multiplication of the definition (of the "
+        "gradients of an input and a filter, as many each as of the output), also "
         "where an algorithm needs fewer. The share of roofline is the least time that the machine "
         "allows over the time taken: the larger of the arithmetic at the measured peak, and of "
         "input, filter, bias and output moved once at the measured bandwidth of the smallest cache "

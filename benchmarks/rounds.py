@@ -68,9 +68,13 @@ class Job(Protocol):
     def right_within(self) -> tuple[float, float]:
         """The greatest and the rms error that a right result may have."""
 
+    @property
+    def ends(self) -> Sequence[int]:
+        """Where parts of a result end that are checked one by one, as `errors` takes them."""
+
 
 class Layer:
-    """A case, checked against its float64 result."""
+    """A case, with its gradients if it has them, checked against its float64 result."""
 
     kind: Literal["layer"] = "layer"
 
@@ -78,6 +82,7 @@ class Layer:
         self.case = case
         self.dtype = dtype
         self.request = {"do": "build", "case": case.to_dict()}
+        self.ends = case.ends
 
     def description(self) -> dict[str, Any]:
         return self.case.to_dict()
@@ -93,6 +98,7 @@ class Network:
     """A whole network, checked against `TRUSTED`'s result: float64 would take minutes."""
 
     kind: Literal["network"] = "network"
+    ends: tuple[int, ...] = ()
 
     def __init__(self, name: str, batch: int) -> None:
         self.name = name
@@ -201,20 +207,18 @@ def _build(result: CaseResult, job: Job, team: Team, options: Options, on_event:
                     if expected is None:
                         expected = output
                         result.case["reference"] = label
-                    _check(form, output, expected, job.right_within())
+                    _check(form, output, expected, job)
 
 
-def _check(
-    form: Form, output: np.ndarray, expected: np.ndarray, bounds: tuple[float, float]
-) -> None:
+def _check(form: Form, output: np.ndarray, expected: np.ndarray, job: Job) -> None:
     if output.shape != expected.shape:
         form.status = "wrong"
         form.note = f"must have shape {expected.shape}; got {output.shape}"
         return
-    found = errors(output, expected)
+    found = errors(output, expected, job.ends)
     if np.isfinite(found).all():
         form.error, form.rms_error = found
-    _judge(form, found, bounds)
+    _judge(form, found, job.right_within())
 
 
 def _judge(

@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from time import perf_counter
 from typing import Any, cast
@@ -40,19 +40,22 @@ class Server:
         self._dtype = dtype
         self._runners: dict[str, Runner] = {}
         self._saved: dict[str, FloatArray] = {}
+        self._ends: Sequence[int] = ()
 
     def answer(self, request: dict[str, Any]) -> Answer:
         """What one request asks for."""
         return cast(Answer, getattr(self, f"do_{request.pop('do')}")(**request))
 
     def do_build(self, case: dict[str, Any], save: str) -> Answer:
-        """Build every form of a layer and save what it computes."""
+        """Build every form of a layer, with gradients if it has them, and save what it computes."""
         self._forget()
         layer = Case.from_dict(case)
         arrays = layer.arrays(self._dtype)
+        build = self._library.gradients if layer.gradients else self._library.build
+        self._ends = layer.ends
         return self._run(
             {
-                form: lambda form=form: self._library.build(layer, *arrays, form, self._threads)
+                form: lambda form=form: build(layer, *arrays, form, self._threads)
                 for form in self._library.forms(layer)
             },
             save,
@@ -91,7 +94,9 @@ class Server:
         finally:
             gc.enable()
         result, saved = np.asarray(runner.result()), self._saved[form]
-        change = (0.0, 0.0) if np.array_equal(result, saved) else errors(result, saved)
+        change = (0.0, 0.0)
+        if not np.array_equal(result, saved):
+            change = errors(result, saved, self._ends)
         return {"best": best, "calls": calls, "change": change}
 
     def do_drop(self) -> Answer:
@@ -103,6 +108,7 @@ class Server:
     def _forget(self) -> None:
         self._runners.clear()
         self._saved.clear()
+        self._ends = ()
 
     def _run(self, builders: dict[str, Callable[[], Runner]], save: str) -> Answer:
         forms = {}

@@ -7,6 +7,7 @@ activation is not a part of them: multiply `dy` by its derivative first.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,25 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
         raise ValueError(f"kernel_shape must be {wanted}; got kernel_shape={shape}")
 
 
+@lru_cache(256)
+def _plan(problem: ConvProblem, level: str) -> gradient.Plan:
+    """What computes the filter's gradient. Plans hold no arrays, so those last used are kept."""
+    spec = problem.spec
+    return gradient.Plan(
+        (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels),
+        problem.input_shape,
+        problem.output_shape[1:3],
+        spec.groups,
+        spec.stride,
+        (problem.padding[0], problem.padding[2]),
+        spec.dilation,
+        spec.pad_value,
+        *problem.index_maps(),
+        level,
+        spec.dtype.itemsize,
+    )
+
+
 def _filter_gradient(
     problem: ConvProblem, x: FloatArray, dy: FloatArray, out: Any, num_threads: int | None
 ) -> None:
@@ -58,20 +78,7 @@ def _filter_gradient(
     if 0 in x.shape or 0 in dy.shape:
         out[...] = 0
         return
-    h, w = problem.output_shape[1:3]
-    plan = gradient.Plan(
-        (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels),
-        problem.input_shape,
-        (h, w),
-        spec.groups,
-        spec.stride,
-        (problem.padding[0], problem.padding[2]),
-        spec.dilation,
-        spec.pad_value,
-        *problem.index_maps(),
-        running(),
-        spec.dtype.itemsize,
-    )
+    plan = _plan(problem, running())
     whole = out if out.flags.c_contiguous else empty(out.shape, spec.dtype)
     number = threads.count(num_threads, plan.worthwhile_threads)
     plan.run(usable(x), usable(dy), spec.weight_view(whole), number)
@@ -100,6 +107,31 @@ def _fold(padded: FloatArray, problem: ConvProblem) -> FloatArray:
     return padded
 
 
+@lru_cache(256)
+def _way_back(problem: ConvProblem) -> TransposedProblem:
+    """The transposed convolution from outputs to inputs; with pad modes, to padded inputs."""
+    spec = problem.spec
+    folds = problem.index_maps()[0] is not None
+    top, bottom, left, right = problem.padding
+    _, h, w, _ = problem.input_shape
+    back = TransposedSpec(
+        dims=spec.dims,
+        kernel=spec.kernel,
+        in_channels=spec.out_channels,
+        out_channels=spec.in_channels,
+        dtype=spec.dtype,
+        stride=spec.stride,
+        dilation=spec.dilation,
+        groups=spec.groups,
+        activation=None,
+        channels_first=False,
+        padding=(0, 0, 0, 0) if folds else problem.padding,
+        output_padding=(0, 0),
+    )
+    size = (top + h + bottom, left + w + right) if folds else (h, w)
+    return TransposedProblem.build(back, problem.result_shape, size)
+
+
 def _conv_input_grad(
     dims: int,
     dy: ArrayLike,
@@ -125,29 +157,12 @@ def _conv_input_grad(
     w = take(w, "weight", spec.dtype, spec.weight_shape)
     problem = ConvProblem.build(spec, shape)
     given = take(dy, "dy", spec.dtype, problem.result_shape)
-    folds = problem.index_maps()[0] is not None
-    top, bottom, left, right = problem.padding
-    _, h, w_, _ = problem.input_shape
-    back = TransposedSpec(
-        dims=spec.dims,
-        kernel=spec.kernel,
-        in_channels=spec.out_channels,
-        out_channels=spec.in_channels,
-        dtype=spec.dtype,
-        stride=spec.stride,
-        dilation=spec.dilation,
-        groups=spec.groups,
-        activation=None,
-        channels_first=False,
-        padding=(0, 0, 0, 0) if folds else problem.padding,
-        output_padding=(0, 0),
-    )
-    size = (top + h + bottom, left + w_ + right) if folds else (h, w_)
-    whole = TransposedProblem.build(back, given.shape, size)
-    transposed.check(back, algorithm)
+    whole = _way_back(problem)
+    transposed.check(whole.spec, algorithm)
     result = destination(out, shape, spec.dtype, (("dy", given), ("weight", w)))
     threads.check(num_threads)
     if result.size and given.size:
+        folds = whole.result_shape != shape
         dx = empty(whole.result_shape, spec.dtype) if folds else result
         call = bind_transposed(whole, usable(w), None, algorithm, num_threads)
         call.run(given, dx, None, num_threads)
@@ -187,6 +202,7 @@ def _conv_weight_grad(
     return result if out is None else out
 
 
+@lru_cache(256)
 def _of_transposed(problem: TransposedProblem) -> tuple[ConvProblem, tuple[slice, slice]]:
     """The convolution that leads back from outputs to inputs, and the outputs that it reads.
 
@@ -295,6 +311,26 @@ def _conv_transpose_weight_grad(
     return result if out is None else out
 
 
+@lru_cache(256)
+def _of_bias(shape: tuple[int, ...], dtype: np.dtype[Any]) -> ConvProblem:
+    """The convolution whose filter has the gradient of a bias: 1 x 1, reads a channel of ones."""
+    spec = ConvSpec.build(
+        2,
+        kernel_size=1,
+        in_channels=1,
+        out_channels=shape[-1],
+        dtype=dtype,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups=1,
+        pad_mode="constant",
+        pad_value=0.0,
+        activation=None,
+    )
+    return ConvProblem.build(spec, (*shape[:3], 1))
+
+
 def conv_bias_grad(
     dy: ArrayLike, *, out: FloatArray | None = None, num_threads: int | None = None
 ) -> FloatArray:
@@ -337,24 +373,8 @@ def conv_bias_grad(
     if not given.size:
         result[...] = 0
         return result if out is None else out
-    # the gradient of a filter of 1 x 1 that reads a channel of ones
-    spec = ConvSpec.build(
-        2,
-        kernel_size=1,
-        in_channels=1,
-        out_channels=given.shape[-1],
-        dtype=dtype,
-        stride=1,
-        padding=0,
-        dilation=1,
-        groups=1,
-        pad_mode="constant",
-        pad_value=0.0,
-        activation=None,
-    )
-    shape = (*view.shape[:3], 1)
-    ones: NDArray[Any] = np.broadcast_to(np.ones(1, dtype), shape)
-    problem = ConvProblem.build(spec, shape)
+    problem = _of_bias(view.shape, dtype)
+    ones: NDArray[Any] = np.broadcast_to(np.ones(1, dtype), problem.shape)
     _filter_gradient(problem, ones, view, result[None, None, None], num_threads)
     return result if out is None else out
 

@@ -230,7 +230,8 @@ class Part(NamedTuple):
         return runs.swapaxes(3, 4) if self.whole.spec.channels_first else runs
 
 
-def parts(problem: TransposedProblem) -> list[Part]:
+@lru_cache(128)
+def parts(problem: TransposedProblem) -> tuple[Part, ...]:
     """The convolutions that make all outputs of a transposed one, each once."""
     spec = problem.spec
     n, h, w, c = problem.input_shape
@@ -249,7 +250,7 @@ def parts(problem: TransposedProblem) -> list[Part]:
             own = _convolution(gap, (1, 1), padding=(h + rows.more, 0, 0, 0), phases=phases)
             shape = (n, 0, w + columns.more, 1)
         made.append(Part(problem, ConvProblem.build(own, shape), rows, columns))
-    return made
+    return tuple(made)
 
 
 def check(spec: TransposedSpec, algorithm: str) -> None:

@@ -81,6 +81,8 @@ def shapes():
             (1, 2, 34, 34, 17, 3),
             (2, 9, 20, 4, 4, 1),
             (3, 3, 120, 123, 3, 1),
+            (5, 6, 64, 64, 16, 1),
+            (5, 6, 36, 45, 9, 1),
         ]
     ]
     long = [
@@ -126,6 +128,8 @@ def calls(dtype):
     import transposed_cases
     from cases import channels_first
 
+    import fastconv
+
     for shape in shapes():
         arrays = shape.arrays(dtype)
         wanted_shape = (shape.batch, *shape.out_size, shape.filters)
@@ -155,6 +159,18 @@ def calls(dtype):
                 conv(place(channels_first(x)), residual=place(channels_first(residual)), out=out)
                 np.testing.assert_array_equal(np.moveaxis(out, 1, -1), case.run(*arrays))
 
+            def filter_gradient(place, case=case, arrays=arrays, wanted_shape=wanted_shape):
+                x, weight, *_ = arrays
+                dy = np.ones(wanted_shape, dtype)
+                function = getattr(fastconv, f"conv{len(case.size)}d_weight_grad")
+                names = ("stride", "padding", "dilation", "groups", "pad_mode")
+                options = {name: getattr(case, name) for name in names}
+                out = place(np.zeros_like(weight))
+                function(place(x), place(dy), weight.shape, out=out, **options)
+                np.testing.assert_array_equal(out, function(x, dy, weight.shape, **options))
+
+            if algorithm == "direct" and isinstance(shape, cases.Case):
+                yield f"{case} filter gradient", filter_gradient
             yield f"{case}", functional
             yield f"{case} reversed", reversed_views
 

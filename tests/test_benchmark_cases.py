@@ -57,6 +57,7 @@ def test_goals_and_quick_are_there():
     groups = cases.groups()
     assert set(goals.OF_NETWORKS) | {case.name for case in goals.others()} == set(groups["goals"])
     assert set(goals.QUICK) == set(groups["quick"]) == {case.name for case in cases.QUICK}
+    assert set(goals.TRAINING) == {case.name for case in cases.TRAINING}
 
 
 def test_every_group_has_cases_and_every_kind_a_quick_one():
@@ -118,8 +119,20 @@ def test_batch():
     assert eight.with_batch(1) == case
 
 
+def test_gradients():
+    case = cases.ALL[0].with_batch(8)
+    learning = case.with_gradients()
+    assert learning.name == case.name + " gradients"
+    assert learning.multiplications == 3 * case.multiplications
+    assert learning.minimal_bytes(4) == 2 * case.minimal_bytes(4)
+    assert learning.arrays("float32")[3].shape == case.output_shape
+    sizes = [math.prod(s) for s in (case.output_shape, case.input_shape, case.weight_shape)]
+    assert learning.ends == (sizes[0], sizes[0] + sizes[1], sum(sizes))
+    assert case.ends == ()
+
+
 def test_json():
-    for case in cases.ALL:
+    for case in (*cases.ALL, cases.ALL[0].with_gradients()):
         assert Case.from_dict(json.loads(json.dumps(case.to_dict()))) == case
 
 

@@ -33,6 +33,7 @@ def error_of(capsys, *argv):
         (["--cases", "no such"], "cases must be groups or parts of cases' names; got 'no such'"),
         (["--peers", "torch,tensorflow"], "peers must be of fastconv, torch"),
         (["networks", "--peers", "scipy"], "got 'scipy'"),
+        (["gradients", "--peers", "numpy"], "peers must be of fastconv, torch, jax; got 'numpy'"),
         (["networks", "--cases", "lenet"], "networks must be of vgg16"),
         (["networks", "--dtype", "float64"], "invalid choice: 'float64'"),
         (["--dtype", "float16"], "invalid choice: 'float16'"),
@@ -84,6 +85,16 @@ def test_quick():
     assert 0 < len(options.cases) < 20
     assert all("quick" in case.tags for case in options.cases)
     assert parsed("networks", "--quick").cases == ["mobilenetv2"]
+
+
+def test_gradients():
+    options = parsed("gradients")
+    assert (options.batch, options.peers) == (8, ["fastconv", "torch", "jax"])
+    assert all("training" in case.tags for case in options.cases)
+    job = cli._jobs(parsed("gradients", "--cases", "3x3 512>512 @7", "--batch", "2"))[0]
+    assert job.case.name == "3x3 512>512 @7 n2 gradients"
+    assert job.case.gradients and job.request["case"]["gradients"]
+    assert not cli._jobs(parsed("--quick"))[0].case.gradients
 
 
 def test_no_path_goes_into_the_results():

@@ -286,6 +286,55 @@ def test_installed_libraries_compute_the_cases(peer, dtype, tmp_path):
                 assert rms <= most, case.name
 
 
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_reference_of_gradients_by_unit_vectors(case):
+    """<dy, y> is linear in x, weight and bias: its derivatives are its differences."""
+    case = case.with_gradients()
+    *arrays, dy = case.arrays("float64")
+    y, *parts = np.split(reference(case, *arrays, dy), case.ends)
+    np.testing.assert_array_equal(y.reshape(case.output_shape), reference(case, *arrays))
+    rng = np.random.default_rng(0)
+    for number, part in enumerate(parts):
+        size = arrays[number].size
+        assert part.shape == (size,)
+        for index in {0, size - 1, *rng.integers(size, size=8).tolist()}:
+            moved = [array.copy() for array in arrays]
+            moved[number].flat[index] += 1
+            slope = np.vdot(dy, reference(case, *moved) - reference(case, *arrays))
+            assert part[index] == pytest.approx(slope, abs=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("peer", peers.LEARNERS)
+def test_installed_libraries_compute_gradients(peer, dtype, tmp_path):
+    with Worker(peer, 1, dtype) as worker:
+        if worker.absent:
+            pytest.skip(worker.absent)
+        for case in (case.with_gradients() for case in CASES):
+            expected = reference(case, *case.arrays(dtype))
+            for form in build(worker, tmp_path, case).values():
+                assert form["status"] == "ok", (case.name, form)
+                result = np.load(form["result"])
+                assert result.dtype == dtype
+                error, rms = errors(result, expected, case.ends)
+                greatest, most = right_within(case, dtype)
+                assert error <= greatest, case.name
+                assert rms <= most, case.name
+        if peer == peers.SUBJECT:
+            for form in "layer", "functions":
+                timed = worker.ask({"do": "time", "form": form, "seconds": 0.0}, LIMIT)
+                assert timed["change"] == [0, 0]
+
+
+def test_a_wrong_part_is_seen():
+    """Even a small one beside large ones."""
+    case = CASE.with_gradients()
+    expected = reference(case, *case.arrays("float64"))
+    result = expected.copy()
+    result[case.ends[-1]] *= 1.5
+    assert errors(result, expected)[1] < 0.1 * errors(result, expected, case.ends)[1]
+
+
 def rounded(values, bits):
     """Values with so many significant bits."""
     mantissa, exponent = np.frexp(values.astype(np.float64))

@@ -153,6 +153,13 @@ EDGES = [
     *(Case((n, n), 17, 20, (3, 3), padding=1, batch=20) for n in (1, 2, 7, 15, 17)),
     *(Case((40, 41), c, 20, (3, 3), padding=2, dilation=2, stride=2, batch=2) for c in (3, 20)),
     *(Case((9, 40), 33, 33 * m, (1, k), padding=3, groups=33) for m in (1, 2) for k in range(1, 9)),
+    # several groups in a vector: whole vectors of x and dy and others, every tile, taps and inputs
+    *(Case((5, 9), 8 * c, 8 * c, (3, 3), padding=1, groups=8, batch=2) for c in range(2, 9)),
+    *(Case((4, 6), 9 * c, 9 * o, (2, 3), groups=9) for c, o in ((2, 4), (4, 1), (3, 5), (8, 3))),
+    *(Case((6, 30), 64, 64, (1, k), padding=2, groups=16, stride=(1, 2)) for k in range(1, 8)),
+    Case((9, 20), 128, 128, (3, 3), padding=2, dilation=2, groups=32),
+    Case((9, 20), 32, 64, (3, 3), padding=1, groups=16, pad_mode="symmetric"),
+    Case((20, 33), 48, 48, (3, 3), padding=(1, 0), groups=3, batch=2),  # one vector of dense ones
     Case((30, 200), 64, 64, (3, 3), padding=1, groups=64),
     Case((5, 3), 300, 40, (3, 3), padding=1),
     Case((3, 3), 4, 5, (7, 9), padding=5),
@@ -314,6 +321,8 @@ def test_against_torch(case):
         Case((7, 7), 200, 300, (3, 3), padding=1, batch=2),  # pieces of the filter
         Case((40, 40), 3, 40, (7, 7), padding=3, stride=2, batch=3),
         Case((40, 40), 40, 40, (3, 3), padding=1, groups=40, pad_mode="edge"),
+        Case((40, 40), 40, 80, (3, 3), padding=1, groups=10, batch=2),
+        Case((30, 30), 400, 100, (1, 1), batch=2),  # pieces of a pixel's inputs
         Case((3000,), 8, 40, (9,), padding=4),
     ],
     ids=str,

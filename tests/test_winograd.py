@@ -15,6 +15,7 @@ from strategies import PAD_MODES, cases
 
 from fastconv import levels, planning
 from fastconv._native import winograd as native
+from fastconv._native.packing import Filter
 from fastconv.algorithms import ALGORITHMS, MOST_ERROR, Winograd
 from fastconv.problem import ConvProblem
 
@@ -121,7 +122,7 @@ def test_every_level_has_every_transform(level, dtype):
 @each_transform
 def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
     """With stride 2 the filter of odd inputs, which all have the same, comes once."""
-    weight = np.random.default_rng(0).standard_normal((r, r, 3, 5)).astype(dtype)
+    weight = np.random.default_rng(0).standard_normal((r, r, 19, 2)).astype(dtype)
     _, g, bt = winograd_bound.matrices(m, r, stride)
     n = len(bt) if stride == 1 else m + 2
     assert (g[n:] == g[n - 1]).all()
@@ -133,10 +134,12 @@ def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
         wanted = np.einsum("ik,kcf->icf", g, weight[0].astype(np.float64))
         if dims == 2:
             wanted = np.einsum("ik,jl,klcf->ijcf", g, g, weight.astype(np.float64))
-        got = np.full((n**dims, 1, 3, 5), np.nan, dtype)
         kind = native.transforms(level, weight.itemsize).index((m, len(bt), dims))
-        native.transform_filter(weight[: taps[0]], got, kind, taps, level, 1)
-        wanted = wanted.reshape(got.shape)
+        packed = Filter((n**dims, 1, 19, 2), 1, "transformed", weight.itemsize, level)
+        packed.pack(weight[: taps[0]], None, 1, (kind, taps))
+        vectors = np.frombuffer(packed.tobytes(), dtype).reshape(n**dims, 19, -1)
+        got, wanted = vectors[..., :2], wanted.reshape(-1, 19, 2)
+        assert not vectors[..., 2:].any()
         # half a unit in the last place, and a little more where float64 rounds as well
         slack = 30 * np.finfo(np.float64).eps * abs(weight).sum()
         assert (abs(got - wanted) <= np.spacing(abs(got)) * 0.5 + slack).all()

@@ -13,7 +13,7 @@ from benchmarks.cases import audio, goals, vision
 from benchmarks.cases.case import Case
 from benchmarks.cases.kinds import KINDS, kinds
 
-__all__ = ["ALL", "KINDS", "NETWORKS", "QUICK", "Case", "groups", "select"]
+__all__ = ["ALL", "KINDS", "NETWORKS", "QUICK", "TRAINING", "Case", "groups", "select"]
 
 NETWORKS = (*vision.NETWORKS, *audio.NETWORKS)
 
@@ -35,18 +35,20 @@ def _merged() -> Iterator[Case]:
         tags = [*sources, *kinds(case)]
         tags += ["goals"] * (case.name in goals.OF_NETWORKS)
         tags += ["quick"] * (case.name in goals.QUICK)
+        tags += ["training"] * (case.name in goals.TRAINING)
         yield replace(case, tags=tuple(tags), source="; ".join(sources.values()))
 
 
 ALL: tuple[Case, ...] = tuple(_merged())
 QUICK: tuple[Case, ...] = tuple(case for case in ALL if "quick" in case.tags)
+TRAINING: tuple[Case, ...] = tuple(case for case in ALL if "training" in case.tags)
 
 
 def groups() -> dict[str, list[str]]:
-    """The names of the cases in each group: networks, kinds, "goals" and "quick"."""
+    """The names of the cases in each group: networks, kinds, "goals", "quick", "training"."""
     return {
         group: [case.name for case in ALL if group in case.tags]
-        for group in (*NETWORKS, *KINDS, "goals", "quick")
+        for group in (*NETWORKS, *KINDS, "goals", "quick", "training")
     }
 
 

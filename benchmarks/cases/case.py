@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class Case:
         The groups that the case belongs to.
     source : str
         Where the layer is published.
+    gradients : bool
+        Whether a call also computes those of the input, the weight and the bias.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Case:
     batch: int = 1
     tags: tuple[str, ...] = ()
     source: str = ""
+    gradients: bool = False
 
     @property
     def dims(self) -> int:
@@ -85,22 +89,41 @@ class Case:
 
     @property
     def multiplications(self) -> int:
-        """Of the definition, those with padding included; each is two operations."""
+        """Of the definition, those with padding included; each is two operations.
+
+        The gradients of the input and of the weight have as many each.
+        """
         pixels = math.prod(self.size if self.transposed else self.output_size)
-        return self.batch * pixels * math.prod(self.weight_shape)
+        return (1 + 2 * self.gradients) * self.batch * pixels * math.prod(self.weight_shape)
 
     def minimal_bytes(self, itemsize: int) -> int:
-        """Bytes of the input, the filter, the bias and the output, each once."""
+        """Bytes of the input, the filter, the bias and the output, each once; of gradients too."""
         shapes = (self.input_shape, self.weight_shape, (self.out_channels,), self.output_shape)
-        return itemsize * sum(math.prod(shape) for shape in shapes)
+        return (1 + self.gradients) * itemsize * sum(math.prod(shape) for shape in shapes)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Where the parts of a result end, but for the last.
+
+        With gradients these are, one after another: the output, then the gradients of the input,
+        the weight and the bias.
+        """
+        if not self.gradients:
+            return ()
+        shapes = (self.output_shape, self.input_shape, self.weight_shape)
+        return tuple(accumulate(map(math.prod, shapes)))
 
     def with_batch(self, batch: int) -> Case:
         """The same layer for `batch` images; the name says so where they are several."""
         base = self.name.removesuffix(f" n{self.batch}")
         return replace(self, name=base if batch == 1 else f"{base} n{batch}", batch=batch)
 
-    def arrays(self, dtype: str) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Input, weight and bias: normal, from a seed that the name gives.
+    def with_gradients(self) -> Case:
+        """The same layer in training; the name says so."""
+        return replace(self, name=f"{self.name} gradients", gradients=True)
+
+    def arrays(self, dtype: str) -> tuple[FloatArray, ...]:
+        """Input, weight and bias, with gradients that of the output: normal, of the name's seed.
 
         The weight is scaled so that the output has about unit variance too.
         """
@@ -108,7 +131,10 @@ class Case:
         x = rng.standard_normal(self.input_shape, np.float32).astype(dtype)
         weight = rng.standard_normal(self.weight_shape, np.float32).astype(dtype)
         weight /= np.sqrt(self.reduction).astype(dtype)
-        return x, weight, rng.standard_normal(self.out_channels, np.float32).astype(dtype)
+        bias = rng.standard_normal(self.out_channels, np.float32).astype(dtype)
+        if not self.gradients:
+            return x, weight, bias
+        return x, weight, bias, rng.standard_normal(self.output_shape, np.float32).astype(dtype)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON has it."""

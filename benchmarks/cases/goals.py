@@ -1,4 +1,4 @@
-"""The layers on which fastconv sets itself targets, and the quick selection.
+"""The layers on which fastconv sets itself targets, the quick selection, and that of gradients.
 
 Most of them belong to networks of the other tables and are only named here.
 """
@@ -74,6 +74,32 @@ QUICK = (
     "transposed 2x2 s2 512>256 @32",
 )
 
+TRAINING = (
+    "3x3 64>64 @56",
+    "3x3 128>128 @28",
+    "3x3 256>256 @14",
+    "3x3 512>512 @7",
+    "3x3 128>128 @112",
+    "3x3 512>512 @28",
+    "3x3 512>512 @14",
+    "3x3 s2 128>128 @56",
+    "3x3 s2 512>512 @14",
+    "1x1 64>256 @56",
+    "1x1 256>64 @56",
+    "1x1 512>128 @28",
+    "1x1 1024>256 @14",
+    "1x1 2048>512 @7",
+    "dw 3x3 144 @56",
+    "dw 3x3 s2 96 @112",
+    "dw 3x3 960 @7",
+    "3x3 g32 128>128 @56",
+    "3x3 g32 512>512 @14",
+    "1-D k3 256>256 x800",
+    "1-D k7 d3 128>128 x6400",
+    "1-D k11 d5 64>64 x12800",
+    "transposed 1-D k16 s8 512>256 x100",
+    "transposed 1-D k4 s2 128>64 x6400",
+)
 
 SOURCE = "chosen for this benchmark"
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..cases.case import Case, FloatArray
 
 SUBJECT = "fastconv"  # whom the others are compared with
+LEARNERS = (SUBJECT, "torch", "jax")  # who compute gradients
 NAMES = (
     SUBJECT,
     "torch",
@@ -64,6 +65,18 @@ class Adapter(Protocol):
         threads: int,
     ) -> Runner:
         """A runner for one of the forms, or `Unsupported`."""
+
+    def gradients(
+        self,
+        case: Case,
+        x: FloatArray,
+        weight: FloatArray,
+        bias: FloatArray,
+        dy: FloatArray,
+        form: str,
+        threads: int,
+    ) -> Runner:
+        """That of a case with gradients; `LEARNERS` have it. A result is a row of all parts."""
 
 
 def adapter(name: str) -> Adapter:

@@ -31,6 +31,11 @@ class Call:
         return self._convert(self._output)
 
 
+def in_a_row(*parts: Any) -> FloatArray:
+    """The parts of a result with gradients, as `Case.ends` says."""
+    return np.concatenate([np.asarray(part).ravel() for part in parts])
+
+
 def channels_first(x: FloatArray) -> FloatArray:
     """(n, *size, c) to (n, c, *size)."""
     return np.ascontiguousarray(np.moveaxis(x, -1, 1))
@@ -86,7 +91,10 @@ def as_dilated(case: Case) -> tuple[tuple[int, int], ...]:
 
 
 def flipped(case: Case, weight: FloatArray) -> FloatArray:
-    """A transposed convolution's weight as (*kernel, in / groups, out), for `as_dilated`."""
+    """A transposed convolution's weight as (*kernel, in / groups, out), for `as_dilated`.
+
+    Its own inverse, given the case with inputs and outputs exchanged.
+    """
     kernel, groups = case.kernel, case.groups
     grouped = np.flip(weight, tuple(range(case.dims))).reshape(
         *kernel, -1, groups, weight.shape[-1] // groups

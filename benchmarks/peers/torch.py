@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import chain
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..cases.case import Case, FloatArray
 from . import Runner
-from .common import Call, as_image, channels_first, channels_last, weight_channels_first
+from .common import (
+    Call,
+    as_image,
+    channels_first,
+    channels_last,
+    in_a_row,
+    weight_channels_first,
+)
 
 CHANNELS_LAST = "channels_last"
 
@@ -33,16 +42,58 @@ def forms(case: Case) -> tuple[str, ...]:
 def build(
     case: Case, x: FloatArray, weight: FloatArray, bias: FloatArray, form: str, threads: int
 ) -> Runner:
-    """A call of `conv1d`, `conv2d` or their transposes; they take symmetric padding."""
+    """A call of the layer."""
+    layer, *tensors = _layer(case, x, weight, bias, form)
+    return Call(
+        torch.inference_mode()(lambda: layer(*tensors)),
+        lambda y: channels_last(y).reshape(case.output_shape),
+    )
+
+
+def gradients(
+    case: Case,
+    x: FloatArray,
+    weight: FloatArray,
+    bias: FloatArray,
+    dy: FloatArray,
+    form: str,
+    threads: int,
+) -> Runner:
+    """A call of the layer, and its way back by autograd."""
+    layer, *tensors = _layer(case, x, weight, bias, form)
+    given = torch.from_numpy(channels_first(dy)).reshape(layer(*tensors).shape)
+    if form == CHANNELS_LAST:
+        given = given.contiguous(memory_format=torch.channels_last)
+    for tensor in tensors:
+        tensor.requires_grad_()
+
+    def compute() -> tuple[torch.Tensor, ...]:
+        y = layer(*tensors)
+        return y, *torch.autograd.grad(y, tensors, given)
+
+    def convert(found: tuple[torch.Tensor, ...]) -> FloatArray:
+        y, dx, dw, db = (tensor.detach().numpy() for tensor in found)
+        return in_a_row(channels_last(y), channels_last(dx), np.moveaxis(dw, (0, 1), (-1, -2)), db)
+
+    return Call(compute, convert)
+
+
+def _layer(
+    case: Case, x: FloatArray, weight: FloatArray, bias: FloatArray, form: str
+) -> tuple[Callable[..., torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`conv1d`, `conv2d` or their transposes, and their image, kernel and bias.
+
+    They take symmetric padding.
+    """
     seen = case
     memory_format = torch.contiguous_format
     if form == CHANNELS_LAST:
         seen, x, weight = as_image(case, x, weight)
         memory_format = torch.channels_last
-    image = torch.from_numpy(channels_first(x)).contiguous(memory_format=memory_format)
-    kernel = torch.from_numpy(weight_channels_first(weight))
-    kernel = kernel.contiguous(memory_format=memory_format)
-    offset = torch.from_numpy(bias)
+    images = torch.from_numpy(channels_first(x)).contiguous(memory_format=memory_format)
+    kernels = torch.from_numpy(weight_channels_first(weight))
+    kernels = kernels.contiguous(memory_format=memory_format)
+    offsets = torch.from_numpy(bias)
     least = tuple(min(pads) for pads in seen.padding)
     pad_all = seen.padding != tuple((p, p) for p in least)
     stride, dilation, groups = seen.stride, seen.dilation, seen.groups
@@ -57,7 +108,7 @@ def build(
             ),
         )
 
-        def compute() -> torch.Tensor:
+        def layer(image: torch.Tensor, kernel: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
             y = function(
                 image, kernel, offset, stride, least, seen.output_padding, groups, dilation
             )
@@ -66,13 +117,10 @@ def build(
         function = F.conv1d if seen.dims == 1 else F.conv2d
         around = tuple(chain(*reversed(seen.padding)))
 
-        def compute() -> torch.Tensor:
+        def layer(image: torch.Tensor, kernel: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
             if pad_all:
                 padded = F.pad(image, around)
                 return function(padded, kernel, offset, stride, 0, dilation, groups)
             return function(image, kernel, offset, stride, least, dilation, groups)
 
-    return Call(
-        torch.inference_mode()(compute),
-        lambda y: channels_last(y).reshape(case.output_shape),
-    )
+    return layer, images, kernels, offsets

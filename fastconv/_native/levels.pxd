@@ -69,14 +69,17 @@ cdef extern from "table.h":
         ptrdiff_t images, rows, cols
         const char *x
         ptrdiff_t x_image, x_row, x_pixel, x_tap
+        const char *lane_of
+        const char *next
+        ptrdiff_t next_step
         const char *dy
         ptrdiff_t dy_image, dy_row, dy_pixel
         char *out
-        ptrdiff_t out_input
+        ptrdiff_t out_tap, out_input
 
     ctypedef void (*fc_gradient_function)(const fc_gradient *) noexcept nogil
 
-    int FC_MAX_TAPS
+    int FC_MAX_TAPS, FC_GROUPED_TAPS, FC_GROUPED_INPUTS
     int FC_WINOGRADS
 
     ctypedef struct fc_points:
@@ -103,12 +106,12 @@ cdef extern from "table.h":
     ctypedef struct fc_winograd_filter:
         const fc_points *rows
         const fc_points *cols
-        int taps_rows, taps_cols, given_rows, given_cols
-        ptrdiff_t count
+        int taps, given_rows, given_cols
+        ptrdiff_t bytes
         const char *filter
-        ptrdiff_t filter_row, filter_tap, filter_channel
+        ptrdiff_t filter_row, filter_tap
         char *out
-        ptrdiff_t out_product, out_channel
+        ptrdiff_t out_product
 
     ctypedef struct fc_winograd:
         int m, n, dims, unique
@@ -126,6 +129,7 @@ cdef extern from "table.h":
         void (*planewise)(const fc_planewise *) noexcept nogil
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]
+        fc_gradient_function grouped_gradient[3][3]
         void (*add)(char *dst, const char *src, ptrdiff_t bytes) noexcept nogil
         void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                      ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil

@@ -1,9 +1,17 @@
 # The packed filter of src/drivers/packing.pyx, as the drivers see it.
-from fastconv._native.levels cimport fc_table
+from fastconv._native.levels cimport fc_table, fc_winograd
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
     return (a + b - 1) // b
+
+
+# The transform of a filter: `rows` x `cols` taps of a piece, `across` pieces side by side.
+cdef struct Transform:
+    const fc_winograd *kind
+    ptrdiff_t rows, cols, across
+    ptrdiff_t blocks   # of inputs
+    ptrdiff_t bytes    # of a thread's workspace
 
 
 cdef class Filter:
@@ -32,6 +40,13 @@ cdef class Filter:
     cdef int form(self, ptrdiff_t j) noexcept nogil
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil
+    cdef int _transform(self, char *dst, const Py_buffer *weight, int kind, taps,
+                        int num_threads) except -1
+    cdef void _transform_block(self, const Transform *t, ptrdiff_t slab, ptrdiff_t first,
+                               char *dst, const Py_buffer *weight, char *work) noexcept nogil
+    cdef ptrdiff_t _pixel(self, ptrdiff_t j) noexcept nogil
+    cdef void _pack_tap(self, ptrdiff_t j, char *dst, ptrdiff_t channel, const char *src,
+                        const Py_ssize_t *strides, ptrdiff_t inputs) noexcept nogil
     cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
                          ptrdiff_t depth) noexcept nogil

@@ -15,9 +15,20 @@ class Filter:
         self, shape: tuple[int, int, int, int], groups: int, form: str, itemsize: int, level: str
     ) -> None: ...
     def pack(
-        self, weight: NDArray[floating[Any]], bias: NDArray[floating[Any]] | None, num_threads: int
+        self,
+        weight: NDArray[floating[Any]],
+        bias: NDArray[floating[Any]] | None,
+        num_threads: int,
+        transform: tuple[int, tuple[int, int]] | None = None,
     ) -> None:
-        """Fill it from an array of `shape`, of any strides, and a contiguous bias."""
+        """Fill it from ``(kh, kw, in / groups, out)`` of any strides, and a contiguous bias.
+
+        `transform` says how to get to the transformed form: which of `winograd.transforms`, and
+        (rows, columns) of a piece. It is computed in float64 and rounded once.
+        """
+
+    def tobytes(self) -> bytes:
+        """A copy of the packed filter; empty before it is packed."""
 
     @property
     def packed(self) -> bool: ...

@@ -9,7 +9,8 @@ alone.
 
 An item is a chunk x a range of slabs (output channels of a register tile) x a range of units. A unit
 is inputs of one tap, or (joined) all inputs of a filter row where a tap has few: they lie together.
-Sums are kept packed, in whole vectors: [slab][row][tap][input][lanes].
+Sums are kept packed, in whole vectors: [slab][row][tap][input][lanes]. Of groups of few channels
+(lanewise) a vector holds several: a slab reads inputs of its own, and lanes read lanes.
 
 A tap's pixels are those whose input lies in the image, so nothing is multiplied by zero padding.
 Inputs are read in place. Where their channels do not lie together or padding is not zero, an item
@@ -19,13 +20,14 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
 )
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.levels cimport (
-    FC_MAX_TAPS, fc_gradient, fc_table, find_table, give_workspace, l2_bytes,
-    take_workspace,
+    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, allocate, fc_gradient, fc_table, find_table,
+    give_workspace, l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport ceil_div
 from fastconv._native.plan cimport (
@@ -37,7 +39,7 @@ cdef enum:
     BLOCK_PIXELS = 256         # of a block, at most,
     STRIDED_PIXELS = 128       # or this where the inputs under them lie further apart
     CHUNKS = 16                # of a call, at most
-    CHUNK_BLOCKS = 8           # of a chunk, about, at least
+    CHUNK_BLOCKS = 3           # of a chunk, about, at least
     CHUNKED_BYTES = 1 << 19    # of a filter that has chunks, at most
     THREAD_ITEMS = 4           # for each thread, if the filter has as many pieces
     UNIT_TILES = 16            # of a unit, at most
@@ -56,6 +58,7 @@ cdef struct Call:
     char *sums                           # of chunks, if there are several
     ptrdiff_t sum_bytes                  # of one
     bint x_in_place, dy_in_place
+    bint fetches                         # an item what it reads next
     ptrdiff_t slabs, units               # of an item
     ptrdiff_t slab_pieces, unit_pieces, items
     ptrdiff_t dy_slab                    # bytes of the copy of a slab's dy
@@ -73,6 +76,8 @@ cdef struct Item:
     char *x                              # the first input under that output
     ptrdiff_t x_image, x_row, x_pixel    # from image to image, output row to row, pixel to pixel
     ptrdiff_t tap_row, tap               # from filter row to row, tap to tap
+    const char *next[2]                  # what the next block reads of x and dy, as far as it is
+    ptrdiff_t left[2]                    # not fetched: so many bytes
 
 
 cdef inline ptrdiff_t first_output(ptrdiff_t tap, ptrdiff_t before, ptrdiff_t stride,
@@ -94,10 +99,13 @@ cdef class Plan:
     cdef int64_t *row_map
     cdef int64_t *col_map
     cdef Py_buffer row_view, col_view
-    cdef bint depthwise, joined
+    cdef bint depthwise, grouped, lanewise, joined
+    cdef char *lane_of                    # grouped: [input of a group][lanes]
     cdef ptrdiff_t inputs                 # rows of the filter as a matrix, (kh * kw * in) x out
-    cdef ptrdiff_t sets, width            # slabs never cross a set: the groups, or all (depthwise)
+    cdef ptrdiff_t sets, width            # slabs never cross a set: the groups, or all (lanewise)
+    cdef ptrdiff_t vectors                # of a slab
     cdef ptrdiff_t slab_width, slabs      # slabs of a set
+    cdef ptrdiff_t slab_inputs            # grouped: input channels that a slab reads
     cdef ptrdiff_t sharing                # slabs that read the same inputs
     cdef ptrdiff_t tallest                # register tile
     cdef ptrdiff_t parts, units           # parts of the inputs of a tap
@@ -107,7 +115,9 @@ cdef class Plan:
     def __cinit__(self, weight_shape, input_shape, output_size, ptrdiff_t groups, stride, padding,
                   dilation, double pad_value, row_map, col_map, str level, int itemsize):
         cdef Sizes *z = &self.size
+        cdef ptrdiff_t lanes, width, held
         self.table = find_table(level, itemsize)
+        lanes = self.table.lanes
         self.kh, self.kw, self.depth, self.out_channels = weight_shape
         self.inputs = self.kh * self.kw * self.depth
         z.n, z.h, z.w, self.channels = input_shape
@@ -124,14 +134,22 @@ cdef class Plan:
         if col_map is not None:
             PyObject_GetBuffer(col_map, &self.col_view, PyBUF_STRIDES)
             self.col_map = <int64_t *>self.col_view.buf
+        width = self.out_channels // groups
         self.depthwise = self.depth == 1 and groups > 1
-        self.joined = self.depthwise or (
+        self.grouped = not self.depthwise and groups > 1 and 2 * max(self.depth, width) <= lanes
+        self.lanewise = self.depthwise or self.grouped
+        self.joined = self.lanewise or (
             self.kw > 1 and self.dilation_w == 1 and 2 * self.depth <= self.table.pixels)
-        self.sets = 1 if self.depthwise else groups
+        self.sets = 1 if self.lanewise else groups
         self.width = self.out_channels // self.sets
-        self.slab_width = 2 * self.table.lanes
+        self.vectors = 1 if self.grouped or self.width <= lanes else 2
+        self.slab_width = self.vectors * lanes
+        if self.grouped:
+            held = lanes // max(self.depth, width)
+            self.slab_width, self.slab_inputs = held * width, held * self.depth
+            self.find_lanes(width)
         self.slabs = ceil_div(self.width, self.slab_width)
-        self.sharing = 1 if self.depthwise else self.slabs
+        self.sharing = 1 if self.lanewise else self.slabs
         self.tallest = FC_MAX_TAPS if self.depthwise else self.table.pixels
         self.parts = 1
         if not self.joined:
@@ -145,6 +163,20 @@ cdef class Plan:
             PyBuffer_Release(&self.row_view)
         if self.col_map != NULL:
             PyBuffer_Release(&self.col_view)
+        free(self.lane_of)
+
+    cdef int find_lanes(self, ptrdiff_t width) except -1:
+        """Which lane of a slab's inputs each lane reads, for each input of a group."""
+        cdef ptrdiff_t lanes = self.table.lanes, d, l, lane
+        self.lane_of = allocate(self.depth * lanes * self.table.itemsize)
+        for d in range(self.depth):
+            for l in range(lanes):
+                lane = l // width * self.depth + d if l < self.slab_width else 0
+                if self.table.itemsize == 4:
+                    (<int32_t *>self.lane_of)[d * lanes + l] = <int32_t>lane
+                else:
+                    (<int64_t *>self.lane_of)[d * lanes + l] = lane
+        return 0
 
     cdef void find_blocks(self) noexcept nogil:
         cdef const Sizes *z = &self.size
@@ -165,12 +197,19 @@ cdef class Plan:
         if self.inputs * self.out_channels * self.table.itemsize <= CHUNKED_BYTES:
             self.chunks = max(1, min(CHUNKS, self.blocks // CHUNK_BLOCKS))
 
+    cdef ptrdiff_t pixel_bytes(self) noexcept nogil:
+        """Bytes of dy, and of x, that there are for each output pixel."""
+        return self.table.itemsize * (
+            self.out_channels + self.channels * self.stride_h * self.stride_w)
+
     cdef double cycles(self) noexcept nogil:
         """Cycles of all register tiles."""
         cdef ptrdiff_t inputs = self.kw * self.depth if self.joined else self.depth
         cdef ptrdiff_t tiles = ceil_div(inputs, self.tallest)
         cdef ptrdiff_t vectors = ceil_div(self.width, self.table.lanes) * self.sets
         cdef double pixels = <double>self.size.n * self.size.oh * self.size.ow
+        if self.grouped:   # a permutation for each multiply-add
+            return pixels * self.inputs * self.slabs
         cdef double step = step_cycles(ceil_div(inputs, tiles), 2)
         return pixels * (self.inputs / inputs) * tiles * step * vectors / 2
 
@@ -224,23 +263,30 @@ cdef class Plan:
 
     cdef ptrdiff_t row_bytes(self) noexcept nogil:
         """Bytes of the sums of one input for one slab."""
-        return self.slab_width * self.table.itemsize
+        return self.vectors * self.table.lanes * self.table.itemsize
 
     cdef void cut(self, Call *call, ptrdiff_t threads) noexcept nogil:
         """Pieces of the filter: as many as threads want, each no larger than L2 carries."""
         cdef ptrdiff_t item = self.table.itemsize, total = self.sets * self.slabs
         cdef ptrdiff_t pixels = self.images * self.rows * self.cols, most = l2_bytes() // 4
         cdef ptrdiff_t unit = ceil_div(self.inputs, self.units) * self.row_bytes()
+        cdef ptrdiff_t whole = self.inputs * self.row_bytes()
         cdef ptrdiff_t wanted = 1 if threads == 1 else ceil_div(
             THREAD_ITEMS * threads, self.chunks)
         call.dy_slab = pixels * self.row_bytes()
         call.slabs, call.units = total, self.units
-        while call.slabs > 1 and (call.slabs * max(call.units * unit, call.dy_slab) > most
-                                  or ceil_div(total, call.slabs) < wanted):
+        # pieces of slabs read x again, those of a pixel's inputs read dy
+        if self.kh * self.kw == 1 and self.channels > self.out_channels:
+            while call.units > 1 and ceil_div(self.units, call.units) < wanted:
+                call.units = ceil_div(call.units, 2)
+            wanted = ceil_div(wanted, ceil_div(self.units, call.units))
+        while call.slabs > 1 and (
+                call.slabs * max(min(call.units * unit, whole), call.dy_slab) > most
+                or ceil_div(total, call.slabs) < wanted):
             call.slabs = ceil_div(call.slabs, 2)
         call.slab_pieces = ceil_div(total, call.slabs)
         while call.units > 1 and (
-                call.slabs * call.units * unit > most
+                call.slabs * min(call.units * unit, whole) > most
                 or ceil_div(self.units, call.units) * call.slab_pieces < wanted):
             call.units = ceil_div(call.units, 2)
         call.unit_pieces = ceil_div(self.units, call.units)
@@ -248,8 +294,14 @@ cdef class Plan:
 
         call.x_in_place = self.readable_in_place(&call.x)
         call.x_bytes = 0 if call.x_in_place else self.copy_bytes()
-        call.dy_in_place = call.dy.c == item and self.width % self.table.lanes == 0 and (
-            self.depthwise or self.inputs <= FEW_TILES * self.tallest)
+        # of what lies in order
+        call.fetches = call.slab_pieces == call.unit_pieces == 1 and (
+            call.x.w == self.channels * item and call.dy.w == self.out_channels * item
+            and call.x.c == item and call.dy.c == item)
+        call.dy_in_place = (
+            call.dy.c == item and self.width % self.table.lanes == 0
+            and self.slab_width % self.table.lanes == 0
+            and (self.lanewise or self.inputs <= FEW_TILES * self.tallest))
         call.dy_bytes = 0 if call.dy_in_place else call.slabs * call.dy_slab
         call.bytes, call.sum_bytes = call.dy_bytes + call.x_bytes, 0
         if self.chunks > 1:
@@ -260,7 +312,7 @@ cdef class Plan:
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         """Whether tiles may read x itself: with zero padding, if their inputs lie together.
 
-        Depthwise tiles load whole vectors, and want a channel for each output.
+        Lanewise tiles load whole vectors; depthwise ones want a channel for each output.
         """
         cdef ptrdiff_t item = self.table.itemsize
         if not self.zero_padding:
@@ -268,11 +320,14 @@ cdef class Plan:
         if self.depthwise:
             return x.c == item and self.channels == self.width and (
                 self.width % self.table.lanes == 0)
+        if self.grouped:
+            return x.c == item and (
+                (self.slabs - 1) * self.slab_inputs + self.table.lanes <= self.channels)
         return (x.c == item or self.depth == 1) and (not self.joined or x.w == self.depth * item)
 
     cdef ptrdiff_t copied_pixel(self) noexcept nogil:
         """Bytes of a pixel of a copy."""
-        return self.row_bytes() if self.depthwise else self.depth * self.table.itemsize
+        return self.row_bytes() if self.lanewise else self.depth * self.table.itemsize
 
     cdef ptrdiff_t copy_bytes(self) noexcept nogil:
         cdef Axis v = axis_of(self.rows, self.kh, self.stride_h, self.dilation_h)
@@ -310,6 +365,8 @@ cdef class Plan:
         for j in range(last_slab - slab):
             memset(sums + j * it.next_sums, 0, (last - first) * self.row_bytes())
         for i in range(chunk * self.blocks // self.chunks, (chunk + 1) * self.blocks // self.chunks):
+            self.find_block(i + 1, &it.block)
+            self.find_next(call, &it, i + 1 < (chunk + 1) * self.blocks // self.chunks)
             self.find_block(i, &it.block)
             self.find_dy(call, &it, slab, last_slab, work)
             it.slab = slab
@@ -346,6 +403,25 @@ cdef class Plan:
         b.images, b.rows = min(self.images, z.n - b.n), min(self.rows, z.oh - b.row)
         b.cols = min(self.cols, z.ow - b.col)
 
+    cdef void find_next(self, const Call *call, Item *it, bint more) noexcept nogil:
+        """What to fetch while a block runs: if the item reads all of them, the next."""
+        cdef const Block *b = &it.block
+        cdef ptrdiff_t bytes = b.images * b.rows * b.cols * self.pixel_bytes()
+        it.left[0] = it.left[1] = 0
+        if more and call.fetches and bytes <= l2_bytes() // 2:
+            it.next[0] = at(&call.x, b.n, b.row * self.stride_h, b.col * self.stride_w, 0)
+            it.next[1] = at(&call.dy, b.n, b.row, b.col, 0)
+            it.left[1] = b.images * b.rows * b.cols * call.dy.w
+            it.left[0] = bytes - it.left[1]
+
+    cdef void fetch(self, fc_gradient *t, Item *it) noexcept nogil:
+        """Have a tile fetch a line for each of its pixels."""
+        cdef ptrdiff_t i = 0 if it.left[0] > 0 else 1, pixels = t.images * t.rows * t.cols
+        t.next_step = L1_LINE if it.left[i] > 0 else 0
+        t.next = it.next[i] if t.next_step else t.x
+        it.next[i] += pixels * t.next_step
+        it.left[i] -= pixels * t.next_step
+
     cdef void find_dy(self, const Call *call, Item *it, ptrdiff_t slab, ptrdiff_t last_slab,
                       char *copy) noexcept nogil:
         """Point an item at its block of dy, or at a copy of it in whole vectors."""
@@ -379,12 +455,14 @@ cdef class Plan:
                             channels)
 
     cdef void find_input(self, const Call *call, Item *it, char *copy) noexcept nogil:
-        """Point an item at the inputs of its slabs' set, or (depthwise) of its slab."""
+        """Point an item at the inputs of its slabs' set, or (lanewise) of its slab."""
         cdef const Block *b = &it.block
         cdef const Array *x = &call.x
         cdef ptrdiff_t channel = it.slab // self.slabs * self.depth
         if self.depthwise:
             channel = self.channel(it.slab)
+        elif self.grouped:
+            channel = it.slab * self.slab_inputs
         if not call.x_in_place:
             self.copy_input(call, it, channel, copy)
             return
@@ -442,6 +520,8 @@ cdef class Plan:
         if self.depthwise:
             count = self.width_of(channel // self.slab_width)
             multiplier = self.out_channels // self.channels
+        elif self.grouped:
+            count = min(self.slab_inputs, self.channels - channel)
         if col < 0:
             self.table.copy(dst, pixel, item, pad, 0, 0, pixels, count)
             return
@@ -450,7 +530,7 @@ cdef class Plan:
                             at(&call.x, n, row, col, (channel + i) // multiplier),
                             call.x.w, call.x.c, pixels, ceil_div(count - i, multiplier))
 
-    cdef void run_unit(self, const Item *it, ptrdiff_t unit) noexcept nogil:
+    cdef void run_unit(self, Item *it, ptrdiff_t unit) noexcept nogil:
         """Add a block's pixels to the sums of one unit."""
         cdef const Block *b = &it.block
         cdef ptrdiff_t first = self.first_input(unit), before = self.top - b.row * self.stride_h
@@ -470,7 +550,7 @@ cdef class Plan:
                                                   self.dilation_w))
         self.run_tiles(it, first, self.first_input(unit + 1), row, last_row, col, last_col)
 
-    cdef void run_joined(self, const Item *it, ptrdiff_t r, ptrdiff_t row,
+    cdef void run_joined(self, Item *it, ptrdiff_t r, ptrdiff_t row,
                          ptrdiff_t last_row) noexcept nogil:
         """All taps of a filter row, columns with the same taps inside the image at once."""
         cdef ptrdiff_t before = self.left - it.block.col * self.stride_w, col = 0, end, change
@@ -495,13 +575,14 @@ cdef class Plan:
                            (r * self.kw + last) * self.depth, row, last_row, col, end)
             col = end
 
-    cdef void run_tiles(self, const Item *it, ptrdiff_t first, ptrdiff_t last, ptrdiff_t row,
+    cdef void run_tiles(self, Item *it, ptrdiff_t first, ptrdiff_t last, ptrdiff_t row,
                         ptrdiff_t last_row, ptrdiff_t col, ptrdiff_t last_col) noexcept nogil:
         """Tiles over some inputs of one filter row, as equal as can be, for some of a block."""
         cdef ptrdiff_t tap = first // self.depth, item = self.table.itemsize
         cdef ptrdiff_t x_input = it.tap if self.depthwise else item
         cdef ptrdiff_t tiles = ceil_div(last - first, self.tallest), height, i, j, vectors
         cdef char *sums = it.sums + first * self.row_bytes()
+        cdef const char *dy = it.dy + row * it.dy_row + col * it.dy_pixel
         cdef fc_gradient t
         if last <= first or row >= last_row or col >= last_col:
             return
@@ -513,13 +594,16 @@ cdef class Plan:
         t.out_input = self.row_bytes()
         if t.x_row == t.cols * t.x_pixel and t.dy_row == t.cols * t.dy_pixel:
             t.cols, t.rows = t.cols * t.rows, 1   # the end of a short row is mispredicted
+        if self.grouped:
+            t.dy = dy + self.dy_slab(it, it.slab)
+            self.run_grouped(&t, it, (last - first) // self.depth, sums)
+            return
         for i in range(tiles):
             height = (last - first) // tiles + (i < (last - first) % tiles)
             for j in range(it.slab, it.last_slab):
                 vectors = ceil_div(self.width_of(j), self.table.lanes)
-                t.dy = it.dy + j * it.next_dy + row * it.dy_row + col * it.dy_pixel
-                if it.next_dy == 0:   # in place
-                    t.dy += self.channel(j) * item
+                self.fetch(&t, it)
+                t.dy = dy + self.dy_slab(it, j)
                 t.out = sums + j * it.next_sums
                 if self.depthwise:
                     self.table.depthwise_gradient[vectors - 1][height - 1](&t)
@@ -527,3 +611,27 @@ cdef class Plan:
                     self.table.gradient[vectors - 1][height - 1](&t)
             t.x += height * x_input
             sums += height * self.row_bytes()
+
+    cdef ptrdiff_t dy_slab(self, const Item *it, ptrdiff_t slab) noexcept nogil:
+        """Bytes from an item's dy to that of a slab: in place, or in the copy."""
+        if it.next_dy == 0:
+            return self.channel(slab) * self.table.itemsize
+        return slab * it.next_dy
+
+    cdef void run_grouped(self, fc_gradient *t, Item *it, ptrdiff_t taps,
+                          char *sums) noexcept nogil:
+        """Tiles of a few taps by a few inputs of each group, both as equal as can be."""
+        cdef ptrdiff_t tap_tiles = ceil_div(taps, FC_GROUPED_TAPS), i, some, first, last
+        cdef ptrdiff_t input_tiles = ceil_div(self.depth, FC_GROUPED_INPUTS), d
+        cdef ptrdiff_t vector = self.row_bytes()
+        t.out_tap = self.depth * vector
+        for i in range(tap_tiles):
+            some = taps // tap_tiles + (i < taps % tap_tiles)
+            for d in range(input_tiles):
+                first, last = d * self.depth // input_tiles, (d + 1) * self.depth // input_tiles
+                self.fetch(t, it)
+                t.lane_of = self.lane_of + first * vector
+                t.out = sums + it.slab * it.next_sums + first * vector
+                self.table.grouped_gradient[last - first - 2][some - 1](t)
+            t.x += some * it.tap
+            sums += some * t.out_tap

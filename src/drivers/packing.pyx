@@ -1,17 +1,18 @@
 """Filters in the order in which the register tile reads them."""
 from cpython.buffer cimport PyBUF_STRIDES, PyObject_GetBuffer, PyBuffer_Release
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from fastconv._native.levels cimport (
-    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, find_table, l2_bytes,
+    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, fc_winograd_filter, find_table,
+    give_workspace, l2_bytes, take_workspace,
 )
 
 
 cdef enum:
-    DEEP = 512        # inputs that are worked through in parts
     PART_BYTES = 512   # of a pixel's inputs in the deep form
+    TRANSFORMED = 16   # inputs whose filters are transformed at a time
 
 
 cdef class Filter:
@@ -23,10 +24,11 @@ cdef class Filter:
     channels, the last slab is one of one and a half vectors, whose half stands twice, unless wide
     slabs are worked through in parts. Lanes without an output channel are zero. The bias is packed
     as a filter of one tap and one input. The transformed form has Winograd's products for rows and
-    its pieces for taps. The lanewise form is [vector][kh][in][kw][lanes], a slab one vector that
-    holds as many groups as fit, all in one set; or where a group needs several, the group is a set.
-    The dot form is [group][slab][kh][run in vectors][outputs][lanes], a slab up to four outputs; the
-    run has all taps of a filter row and their inputs.
+    its pieces for taps, of a filter with rows and columns of its own. The lanewise form is
+    [vector][kh][in][kw][lanes], a slab one vector that holds as many groups as fit, all in one set;
+    or where a group needs several, the group is a set. The dot form is
+    [group][slab][kh][run in vectors][outputs][lanes], a slab up to four outputs; the run has all
+    taps of a filter row and their inputs.
     """
 
     def __cinit__(self, shape, ptrdiff_t groups, str form, int itemsize, str level):
@@ -77,8 +79,11 @@ cdef class Filter:
     def packed(self):
         return self.memory != NULL
 
-    def pack(self, weight, bias, int num_threads):
-        """Fill it from (kh, kw, in, out) of any strides, unless another thread was first."""
+    def pack(self, weight, bias, int num_threads, transform=None):
+        """Fill it from (kh, kw, in, out) of any strides, unless another thread was first.
+
+        `transform`: which of the level's, and (rows, columns) of its pieces.
+        """
         cdef Py_buffer view
         cdef Py_ssize_t bias_strides[4]
         cdef size_t bias_bytes = self.sets * self.padded_width() * self.table.itemsize
@@ -92,8 +97,11 @@ cdef class Filter:
             memory = allocate(self.nbytes)
             packed_bias = allocate(bias_bytes)
             memset(packed_bias, 0, bias_bytes)
-            self._pack(memory, <const char *>view.buf, view.strides,
-                       self.kh, self.kw, self.depth, num_threads)
+            if transform is None:
+                self._pack(memory, <const char *>view.buf, view.strides,
+                           self.kh, self.kw, self.depth, num_threads)
+            else:
+                self._transform(memory, &view, transform[0], transform[1], num_threads)
         finally:
             PyBuffer_Release(&view)
         if bias is not None:
@@ -112,6 +120,10 @@ cdef class Filter:
         else:
             free(memory)
             free(packed_bias)
+
+    def tobytes(self):
+        """A copy of the packed filter."""
+        return self.memory[:self.nbytes] if self.packed else b""
 
     cdef ptrdiff_t padded_width(self) noexcept nogil:
         """Lanes of a set's vectors."""
@@ -161,32 +173,86 @@ cdef class Filter:
             else:
                 self._pack_slab(i // self.slabs, i % self.slabs, dst, weight, strides, kh, kw, depth)
 
+    cdef int _transform(self, char *dst, const Py_buffer *weight, int kind, taps,
+                        int num_threads) except -1:
+        cdef Transform t
+        cdef size_t size
+        cdef char *work
+        cdef ptrdiff_t i
+        t.kind = &self.table.winograd[kind]
+        t.rows, t.cols = taps
+        t.across = ceil_div(weight.shape[1], t.cols)
+        t.blocks = ceil_div(self.depth, TRANSFORMED)
+        t.bytes = t.rows * t.cols * TRANSFORMED * self.slab_width * self.table.itemsize
+        work = take_workspace(num_threads * t.bytes, &size)
+        for i in prange(self.sets * self.slabs * t.blocks, nogil=True, schedule="static",
+                        num_threads=num_threads):
+            self._transform_block(&t, i // t.blocks, i % t.blocks * TRANSFORMED, dst, weight,
+                                  work + threadid() * t.bytes)
+        give_workspace(work, size)
+        return 0
+
+    cdef void _transform_block(self, const Transform *t, ptrdiff_t slab, ptrdiff_t first,
+                               char *dst, const Py_buffer *weight, char *work) noexcept nogil:
+        """Some inputs of a slab: their taps are gathered as they will lie, then transformed."""
+        cdef ptrdiff_t s = slab // self.slabs, j = slab % self.slabs, p, r, k
+        cdef ptrdiff_t inputs = min(self.depth - first, TRANSFORMED)
+        cdef ptrdiff_t pixel = self._pixel(j), tap = inputs * pixel
+        cdef const Py_ssize_t *strides = weight.strides
+        cdef const char *src
+        cdef fc_winograd_filter f
+        f.rows = t.kind.points if t.kind.dims == 2 else NULL
+        f.cols = t.kind.points
+        f.taps = <int>t.cols
+        f.filter, f.filter_row, f.filter_tap, f.bytes = work, t.cols * tap, tap, tap
+        f.out_product = self.kw * self.depth * pixel
+        for p in range(self.kw):
+            r, k = p // t.across * t.rows, p % t.across * t.cols
+            f.given_rows = <int>min(t.rows, weight.shape[0] - r)
+            f.given_cols = <int>min(t.cols, weight.shape[1] - k)
+            src = (<const char *>weight.buf + r * strides[0] + k * strides[1] + first * strides[2]
+                   + (s * self.set_width + self.start(j)) * strides[3])
+            for r in range(f.given_rows):
+                for k in range(f.given_cols):
+                    self._pack_tap(j, work + r * f.filter_row + k * tap, pixel,
+                                   src + r * strides[0] + k * strides[1], strides, inputs)
+            f.out = dst + self.position(s, j) * self.reduction() + (p * self.depth + first) * pixel
+            self.table.winograd_filter(&f)
+
     cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
                          ptrdiff_t depth) noexcept nogil:
-        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes
-        cdef ptrdiff_t pixel = ceil_div(self.width(j), lanes) * lanes * item, r, k
-        cdef ptrdiff_t parts = self.depth_parts if depth == self.depth else 1, p
+        cdef ptrdiff_t pixel = self._pixel(j), p, r, k
+        cdef ptrdiff_t parts = self.depth_parts if depth == self.depth else 1   # a bias: 1
         cdef ptrdiff_t tap, channel   # from tap to tap, input to input
-        cdef const char *src
         dst += self.position(s, j) * kh * kw * depth
-        memset(dst, 0, kh * kw * depth * pixel)
+        weight += (s * self.set_width + self.start(j)) * strides[3]
         depth //= parts
         tap = pixel if self.lanewise else depth * pixel
         channel = kw * pixel if self.lanewise else pixel
         for p in range(parts):
             for r in range(kh):
                 for k in range(kw):
-                    src = (weight + r * strides[0] + k * strides[1] + p * depth * strides[2]
-                           + (s * self.set_width + self.start(j)) * strides[3])
-                    self.table.copy(dst + r * kw * depth * pixel + k * tap, channel, item,
-                                    src, strides[2], strides[3], depth, self.width(j))
-                    if self.halves and j == self.slabs - 1:
-                        self.table.copy(
-                            dst + (r * kw + k) * tap + (lanes + lanes // 2) * item, pixel, item,
-                            src + lanes * strides[3], strides[2], strides[3],
-                            depth, self.width(j) - lanes)
-            dst += kh * kw * depth * pixel
+                    self._pack_tap(j, dst + k * tap, channel,
+                                   weight + r * strides[0] + k * strides[1], strides, depth)
+                dst += kw * depth * pixel
+            weight += depth * strides[2]
+
+    cdef ptrdiff_t _pixel(self, ptrdiff_t j) noexcept nogil:
+        """Bytes of the vectors of slab j."""
+        return ceil_div(self.width(j), self.table.lanes) * self.table.lanes * self.table.itemsize
+
+    cdef void _pack_tap(self, ptrdiff_t j, char *dst, ptrdiff_t channel, const char *src,
+                        const Py_ssize_t *strides, ptrdiff_t inputs) noexcept nogil:
+        """Copy some inputs of a tap to the vectors of slab j, `channel` bytes apart."""
+        cdef ptrdiff_t item = self.table.itemsize, lanes = self.table.lanes, width = self.width(j), i
+        if width * item < self._pixel(j):
+            for i in range(inputs):
+                memset(dst + i * channel + width * item, 0, self._pixel(j) - width * item)
+        self.table.copy(dst, channel, item, src, strides[2], strides[3], inputs, width)
+        if self.halves and j == self.slabs - 1:
+            self.table.copy(dst + (lanes + lanes // 2) * item, channel, item,
+                            src + lanes * strides[3], strides[2], strides[3], inputs, width - lanes)
 
     cdef void _pack_dots(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides) noexcept nogil:

@@ -12,7 +12,6 @@ A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An 
 inputs, then for each slab multiplies and transforms back, all in its own L2: where few tiles make
 several chunks, threads transform the same inputs rather than wait for one another.
 """
-from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
 from cython.parallel cimport prange, threadid
 from libc.math cimport hypot
 from libc.stdlib cimport free
@@ -21,7 +20,7 @@ from libc.string cimport memset
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     FC_ONE_AND_HALF, FC_WINOGRADS, allocate, fc_table, fc_tile, fc_tile_function, fc_winograd,
-    fc_winograd_filter, fc_winograd_input, fc_winograd_output, find_table, give_workspace, l2_bytes,
+    fc_winograd_input, fc_winograd_output, find_table, give_workspace, l2_bytes,
     take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
@@ -445,47 +444,3 @@ cdef class Plan(Base):
                     put(self.filter.table, out, at(out, tiles.n, y + self.dilation_h * k, x, 0),
                         self.dilation_w * out.w, stage + k * t.out_row, t.out_pixel, cols,
                         channel, width)
-
-
-def transform_filter(weight, out, int kind, taps, str level, int num_threads):
-    """Transform (kh, kw, in, out) to (products, pieces, in, out), in float64, rounded once.
-
-    `taps` is (rows, columns) of a piece.
-    """
-    cdef Py_buffer w, u
-    cdef fc_winograd_filter t
-    cdef const fc_table *table
-    cdef ptrdiff_t rows, cols, pieces, c
-    PyObject_GetBuffer(weight, &w, PyBUF_STRIDES)
-    try:
-        PyObject_GetBuffer(out, &u, PyBUF_STRIDES | PyBUF_WRITABLE)
-        table = find_table(level, <int>w.itemsize)
-        rows, cols = taps
-        pieces = ceil_div(w.shape[1], cols)
-        for c in prange(w.shape[2], nogil=True, schedule="static", num_threads=num_threads):
-            transform_channel(table, &table.winograd[kind], &w, &u, c, rows, cols, pieces)
-        PyBuffer_Release(&u)
-    finally:
-        PyBuffer_Release(&w)
-
-
-cdef void transform_channel(const fc_table *table, const fc_winograd *kind, const Py_buffer *w,
-                            const Py_buffer *u, ptrdiff_t c, ptrdiff_t rows, ptrdiff_t cols,
-                            ptrdiff_t pieces) noexcept nogil:
-    """Transform the taps of all output channels for one input channel."""
-    cdef fc_winograd_filter t
-    cdef ptrdiff_t p, row, col
-    t.rows = kind.points if kind.dims == 2 else NULL
-    t.cols = kind.points
-    t.taps_rows, t.taps_cols = <int>rows, <int>cols
-    t.count = w.shape[3]
-    t.filter_row, t.filter_tap, t.filter_channel = w.strides[0], w.strides[1], w.strides[3]
-    t.out_product, t.out_channel = u.strides[0], u.strides[3]
-    for p in range(u.shape[1]):
-        row, col = p // pieces * rows, p % pieces * cols
-        t.given_rows = <int>min(rows, w.shape[0] - row)
-        t.given_cols = <int>min(cols, w.shape[1] - col)
-        t.filter = (<const char *>w.buf + row * w.strides[0] + col * w.strides[1]
-                    + c * w.strides[2])
-        t.out = <char *>u.buf + p * u.strides[1] + c * u.strides[2]
-        table.winograd_filter(&t)

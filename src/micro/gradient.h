@@ -1,23 +1,29 @@
 /* The register tile of the filter gradient: `inputs` elements of the filter's rows x `vectors` of
  * its output channels, an accumulator each; the reduction runs over output pixels. It starts from
  * zero and is added to what is in out, so that long sums are sums of short ones.
- * Dense: inputs lie together, and each goes to all lanes. Depthwise: inputs are a channel's taps,
- * and lane i of the input goes to lane i. */
+ * Dense (depth 0): inputs lie together, and each goes to all lanes. Depthwise (1): inputs are a
+ * channel's taps, and lane i of the input goes to lane i. Grouped (2 or more): so many inputs of
+ * each tap, and the lanes of a tap's vector go where `lane_of` says. */
 
 static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gradient *t,
                                                                     const int inputs,
                                                                     const int vectors,
-                                                                    const int depthwise)
+                                                                    const int depth)
 {
     const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel;
     const ptrdiff_t x_ahead = FC_AHEAD * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
+    const char *next = t->next;
     ptrdiff_t one = t->x_tap, three = 3 * one, five = 5 * one;
     FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
+    FC_MASK lane_of[FC_GROUPED_INPUTS];
 FC_UNROLL
     for (int i = 0; i < inputs; i++)
 FC_UNROLL
         for (int j = 0; j < vectors; j++)
             acc[i][j] = (FC_VECTOR){0};
+FC_UNROLL
+    for (int i = 0; depth > 1 && i < depth; i++)
+        lane_of[i] = ((const FC_MASK *)t->lane_of)[i];
 
     for (ptrdiff_t n = 0; n < t->images; n++)
         for (ptrdiff_t r = 0; r < t->rows; r++) {
@@ -32,18 +38,25 @@ FC_UNROLL
                     if (j * FC_BYTES % 64 == 0)
                         __builtin_prefetch(dy + dy_ahead + j * FC_BYTES);
                 }
+                if (vectors > 1 || depth) { /* tiles of one vector have no load to spare */
+                    __builtin_prefetch(next, 0, 2);
+                    next += t->next_step;
+                }
                 __builtin_prefetch(x + x_ahead);
-                if (!depthwise && inputs * sizeof(FC_T) > 16) /* they may lie in two lines */
+                if (depth == 0 && inputs * sizeof(FC_T) > 16) /* they may lie in two lines */
                     __builtin_prefetch(x + x_ahead + inputs * sizeof(FC_T) - 1);
 FC_UNROLL
                 for (int i = 0; i < inputs; i++) {
-                    const char *p = depthwise ? FC_REACH(x, i) : x + i * sizeof(FC_T);
+                    const int tap = depth > 1 ? i / depth : i;
+                    const char *p = depth ? FC_REACH(x, tap) : x + i * sizeof(FC_T);
                     FC_VECTOR a;
-                    if (!depthwise)
+                    if (depth == 0)
                         a = FC_NAME(broadcast)(*(const FC_T *)p);
+                    if (depth > 1)
+                        a = FC_NAME(permute)(FC_NAME(load)(p), lane_of[i % depth]);
 FC_UNROLL
                     for (int j = 0; j < vectors; j++) {
-                        if (depthwise)
+                        if (depth == 1)
                             a = FC_NAME(load)(p + j * FC_BYTES);
                         acc[i][j] += a * f[j];
                     }
@@ -53,12 +66,14 @@ FC_UNROLL
             }
         }
 
-    char *out = t->out;
 FC_UNROLL
-    for (int i = 0; i < inputs; i++, out += t->out_input)
+    for (int i = 0; i < inputs; i++) {
+        char *out = t->out + (depth > 1 ? i / depth * t->out_tap + i % depth * t->out_input
+                                        : i * t->out_input);
 FC_UNROLL
         for (int j = 0; j < vectors; j++)
             *(FC_VECTOR *)(out + j * FC_BYTES) += acc[i][j];
+    }
 }
 
 /* dst[i] += src[i] for whole vectors, aligned. */

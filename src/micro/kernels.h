@@ -50,8 +50,20 @@ FC_EACH_DOT_1(FC_DOT) FC_EACH_DOT_2(FC_DOT) FC_EACH_DOT_3(FC_DOT) FC_EACH_DOT_4(
 #define FC_DEPTHWISE_GRADIENT_1(p) FC_NAME(depthwise_gradient_##p##x1),
 #define FC_DEPTHWISE_GRADIENT_2(p) FC_NAME(depthwise_gradient_##p##x2),
 
+/* of `depth` inputs of each of `taps` taps */
+#define FC_GROUPED_GRADIENT(depth, taps)                                                       \
+    static void FC_NAME(grouped_gradient_##depth##x##taps)(const fc_gradient *t)               \
+    {                                                                                          \
+        FC_NAME(gradient)(t, taps * depth, 1, depth);                                          \
+    }
+#define FC_GROUPED_GRADIENT_NAME(depth, taps) FC_NAME(grouped_gradient_##depth##x##taps),
+#define FC_UP_TO_3_TAPS(M, depth) M(depth, 1) M(depth, 2) M(depth, 3)
+
 FC_EACH_SIZE(FC_GRADIENT)
 FC_UP_TO_6(FC_DEPTHWISE_GRADIENT)
+FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT, 2)
+FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT, 3)
+FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT, 4)
 
 /* lanewise_<grouped>_<stride>_<pixels> */
 #define FC_LANEWISE(g, s, p)                                                                   \
@@ -126,6 +138,9 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
         .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
         .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \
                                {FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_2)}},                         \
+        .grouped_gradient = {{FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 2)},                   \
+                             {FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 3)},                   \
+                             {FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 4)}},                  \
         .add = FC_NAME(add), .pack = FC_NAME(pack),                                            \
         .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_ENTRY_1)},                                \
         .winograd_filter = FC_NAME(filter),                                                    \

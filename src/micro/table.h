@@ -89,16 +89,19 @@ typedef struct {
 
 /* One register tile of the filter gradient, of `inputs` filter elements x one or two vectors of
  * output channels: out[i][o] += the sum over pixels of x[pixel][i] * dy[pixel][o]. */
-enum { FC_MAX_TAPS = 6 };
+enum { FC_MAX_TAPS = 6, FC_GROUPED_TAPS = 3, FC_GROUPED_INPUTS = 4 };
 typedef struct {
     ptrdiff_t images, rows, cols; /* the reduction: output pixels */
     const char *x;                /* input 0 under the first of them */
     ptrdiff_t x_image, x_row, x_pixel;
-    ptrdiff_t x_tap; /* depthwise: from input to input, which dense lie together */
+    ptrdiff_t x_tap;     /* lanewise: from tap to tap; dense inputs lie together */
+    const char *lane_of; /* grouped: [inputs of a tap][lanes], which of the tap's lanes is read */
+    const char *next; /* what is fetched into L2 meanwhile, */
+    ptrdiff_t next_step; /* so many bytes on at each pixel */
     const char *dy;  /* whole vectors */
     ptrdiff_t dy_image, dy_row, dy_pixel;
     char *out; /* whole vectors, aligned */
-    ptrdiff_t out_input;
+    ptrdiff_t out_tap, out_input;
 } fc_gradient;
 
 typedef void (*fc_gradient_function)(const fc_gradient *);
@@ -142,15 +145,16 @@ typedef struct {
     const fc_activation *activation; /* NULL: none */
 } fc_winograd_output;
 
-/* Filter transform of `count` filters of rows x cols taps, of which only the given ones exist. */
+/* Filter transform of filters of taps x taps, of which only the given ones exist: so many bytes of
+ * them side by side, whole vectors. */
 typedef struct {
     const fc_points *rows, *cols; /* rows NULL: along columns only */
-    int taps_rows, taps_cols, given_rows, given_cols;
-    ptrdiff_t count;
+    int taps, given_rows, given_cols;
+    ptrdiff_t bytes;
     const char *filter;
-    ptrdiff_t filter_row, filter_tap, filter_channel;
+    ptrdiff_t filter_row, filter_tap;
     char *out; /* [unique products] */
-    ptrdiff_t out_product, out_channel;
+    ptrdiff_t out_product;
 } fc_winograd_filter;
 
 /* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. */
@@ -175,9 +179,11 @@ typedef struct {
     int lanewise_pixels[2][3]; /* the most */
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     void (*planewise)(const fc_planewise *);
-    /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs */
+    /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs; grouped: of
+     * [inputs of a tap - 2][taps - 1] */
     fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];
     fc_gradient_function depthwise_gradient[FC_MAX_VECTORS][FC_MAX_TAPS];
+    fc_gradient_function grouped_gradient[FC_GROUPED_INPUTS - 1][FC_GROUPED_TAPS];
     void (*add)(char *dst, const char *src, ptrdiff_t bytes);
     void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                  ptrdiff_t pixels, ptrdiff_t channels);

@@ -184,14 +184,22 @@ FC_UNROLL
     }
 }
 
-/* u = G g of r taps, `gap` apart, in float64. */
-static inline void FC_NAME(evaluate)(const fc_points *s, const int r, const int gap,
-                                     const double *g, double *u)
+/* The filter transform computes in float64: as many neighbouring filters as a vector holds of it. */
+typedef double FC_NAME(wide) __attribute__((vector_size(FC_BYTES)));
+typedef FC_T FC_NAME(narrow)
+    __attribute__((vector_size(FC_BYTES / 8 * sizeof(FC_T)), may_alias, aligned(sizeof(FC_T))));
+
+/* u = G g of r taps, `gap` apart. */
+static inline __attribute__((always_inline)) void FC_NAME(evaluate)(const fc_points *s, const int r,
+                                                                    const int gap,
+                                                                    const FC_NAME(wide) *g,
+                                                                    FC_NAME(wide) *u)
 {
-    const double last = g[(r - 1) * gap];
+    const FC_NAME(wide) last = g[(r - 1) * gap];
     for (int i = 0; i <= 2 * s->pairs; i++) {
         const double p = i == 0 ? 0 : i % 2 ? s->pair[(i - 1) / 2] : -s->pair[(i - 1) / 2];
-        double sum = last;
+        FC_NAME(wide) sum = last;
+FC_UNROLL
         for (int k = r - 2; k >= 0; k--)
             sum = sum * p + g[k * gap];
         u[i] = sum * s->scale[i];
@@ -201,10 +209,12 @@ static inline void FC_NAME(evaluate)(const fc_points *s, const int r, const int 
 }
 
 /* The same for any stride, without the repetitions of odd inputs; returns how many. */
-static inline int FC_NAME(forward_filter)(const fc_points *s, const int r, const double *g,
-                                          double *u)
+static inline __attribute__((always_inline)) int FC_NAME(forward_filter)(const fc_points *s,
+                                                                         const int r,
+                                                                         const FC_NAME(wide) *g,
+                                                                         FC_NAME(wide) *u)
 {
-    if (!s->odd) {
+    if (r < 3 || !s->odd) {
         FC_NAME(evaluate)(s, r, 1, g, u);
         return s->n;
     }
@@ -214,28 +224,45 @@ static inline int FC_NAME(forward_filter)(const fc_points *s, const int r, const
 }
 
 /* The taps beyond the given ones are zero; what is computed is rounded once, at the end. */
-static void FC_NAME(filter)(const fc_winograd_filter *t)
+static inline __attribute__((always_inline)) void FC_NAME(taps)(const fc_winograd_filter *t,
+                                                                const int r)
 {
-    for (ptrdiff_t c = 0; c < t->count; c++) {
-        double g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
+    const ptrdiff_t bytes = sizeof(FC_NAME(narrow));
+    for (ptrdiff_t at = 0; at < t->bytes; at += bytes) {
+        FC_NAME(wide) g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
         int rows = 1;
-        for (int j = 0; j < t->taps_cols; j++) {
-            for (int i = 0; i < t->taps_rows; i++)
-                g[i] = i < t->given_rows && j < t->given_cols
-                           ? *(const FC_T *)(t->filter + i * t->filter_row + j * t->filter_tap +
-                                             c * t->filter_channel)
-                           : 0;
+        for (int j = 0; j < r; j++) {
+FC_UNROLL
+            for (int i = 0; i < r; i++) {
+                g[i] = (FC_NAME(wide)){0};
+                if (i < t->given_rows && j < t->given_cols)
+                    g[i] = __builtin_convertvector(
+                        *(const FC_NAME(narrow) *)(t->filter + i * t->filter_row +
+                                                   j * t->filter_tap + at),
+                        FC_NAME(wide));
+            }
             if (t->rows)
-                rows = FC_NAME(forward_filter)(t->rows, t->taps_rows, g, u);
+                rows = FC_NAME(forward_filter)(t->rows, r, g, u);
             else
                 u[0] = g[0];
             for (int i = 0; i < rows; i++)
                 half[i][j] = u[i];
         }
+        char *out = t->out + at;
         for (int i = 0; i < rows; i++) {
-            const int n = FC_NAME(forward_filter)(t->cols, t->taps_cols, half[i], u);
-            for (int j = 0; j < n; j++)
-                *(FC_T *)(t->out + (i * n + j) * t->out_product + c * t->out_channel) = (FC_T)u[j];
+            const int n = FC_NAME(forward_filter)(t->cols, r, half[i], u);
+            for (int j = 0; j < n; j++, out += t->out_product)
+                *(FC_NAME(narrow) *)out = __builtin_convertvector(u[j], FC_NAME(narrow));
         }
     }
+}
+
+static void FC_NAME(filter)(const fc_winograd_filter *t)
+{
+    if (t->taps == 2)
+        FC_NAME(taps)(t, 2);
+    else if (t->taps == 3)
+        FC_NAME(taps)(t, 3);
+    else
+        FC_NAME(taps)(t, t->taps);
 }
