@@ -23,7 +23,7 @@ SHOWN = 1.05  # the least loss that is listed
 
 @dataclass(frozen=True)
 class Choice:
-    """A convolution, the algorithm chosen, and the cycles of each, measured and predicted."""
+    """A convolution, the algorithm that was chosen, the cycles of each, measured and predicted."""
 
     name: str
     chosen: str
