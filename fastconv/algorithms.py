@@ -22,7 +22,7 @@ from .problem import ConvProblem, ConvSpec
 # Of float32, over direct's: what may be chosen without being asked for by name.
 MOST_ERROR = 2.5
 # Mean square of the roundings of Winograd's transforms, over that of one addition of products.
-TRANSFORM_ROUNDINGS = 5
+TRANSFORM_ROUNDINGS = 6
 
 
 class Call(NamedTuple):

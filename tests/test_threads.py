@@ -130,21 +130,22 @@ def test_forked_child_neither_hangs_nor_errs(script, num_threads):
     """The parent has used OpenMP; the child calls with a packed layer and with the function."""
     code = f"""
         import time
-        layer = fastconv.Conv2d(3, 64, 64, padding=1)
+        same = {{"padding": 1, "algorithm": "winograd_4x4_3x3"}}
+        layer = fastconv.Conv2d(3, 64, 64, **same)
         layer.filter = w
-        wanted = fastconv.conv2d(x, w, padding=1, num_threads=2)
+        wanted = fastconv.conv2d(x, w, **same, num_threads=2)
         layer(x)
         child = os.fork()
         if child == 0:
-            same = all(
+            equal = all(
                 np.array_equal(y, wanted)
                 for _ in range(3)
                 for y in (
-                    fastconv.conv2d(x, w, padding=1, num_threads={num_threads}),
+                    fastconv.conv2d(x, w, **same, num_threads={num_threads}),
                     layer(x, num_threads={num_threads}),
                 )
             )
-            os._exit(0 if same else 3)
+            os._exit(0 if equal else 3)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             pid, status = os.waitpid(child, os.WNOHANG)
@@ -155,7 +156,7 @@ def test_forked_child_neither_hangs_nor_errs(script, num_threads):
             os.kill(child, 9)
             os.waitpid(child, 0)
             sys.exit("the child hangs")
-        again = fastconv.conv2d(x, w, padding=1, num_threads=2)
+        again = fastconv.conv2d(x, w, **same, num_threads=2)
         print(os.waitstatus_to_exitcode(status), np.array_equal(again, wanted))
     """
     assert script(code) == ["0", "True"]
