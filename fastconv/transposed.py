@@ -11,6 +11,7 @@ residual and activation alone.
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -254,13 +255,19 @@ def parts(problem: TransposedProblem) -> tuple[Part, ...]:
 
 
 def check(spec: TransposedSpec, algorithm: str) -> None:
-    """Refuse an `algorithm` that there is not, or that does not support a part of `spec`."""
+    """Refuse an `algorithm` that there is not, or that does not support a part of `spec`.
+
+    All phases of as many taps are taken for one part, as they are for some lengths.
+    """
+    axes = tuple(zip(spec.kernel, spec.stride, spec.dilation, strict=True))
     rows, columns = (
-        {len(_taps(j * d % s, k, s, d)) for j in range(min(k, s))}
-        for k, s, d in zip(spec.kernel, spec.stride, spec.dilation, strict=True)
+        Counter(len(_taps(j * d % s, k, s, d)) for j in range(min(k, s))) for k, s, d in axes
     )
+    dilation = tuple(d // math.gcd(s, d) for _, s, d in axes)
     for kernel in sorted(product(rows, columns)):
-        planning.check(_convolution(spec, kernel), algorithm)
+        phases = columns[kernel[1]] if spec.groups == 1 else 1
+        part = _convolution(spec, kernel, (dilation[0], dilation[1]), phases=phases)
+        planning.check(part, algorithm)
 
 
 class TransposedCall(NamedTuple):

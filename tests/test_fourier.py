@@ -230,7 +230,13 @@ def test_threads_for_long_calls(channels, groups):
 
 @pytest.mark.parametrize(
     ("taps", "channels", "groups", "wanted"),
-    [(1023, 2, 1, True), (511, 16, 1, True), (31, 16, 1, False), (127, 256, 256, False)],
+    [
+        (1023, 2, 1, False),
+        (1023, 16, 1, True),
+        (511, 16, 1, True),
+        (31, 16, 1, False),
+        (127, 256, 256, False),
+    ],
 )
 def test_auto_takes_it_for_long_filters(taps, channels, groups, wanted):
     case = fourier(16_000, channels, channels, taps, padding="same", groups=groups)

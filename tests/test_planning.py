@@ -414,7 +414,7 @@ def test_packed_filters_in_use_survive_a_measurement(monkeypatch):
 
 def test_one_candidate_is_not_measured(monkeypatch):
     monkeypatch.setattr(measuring, "fastest", no_measuring)
-    layer = Conv2d(1, 4, 4, algorithm="measure")
+    layer = Conv2d(1, 4, 9, algorithm="measure")
     x = noise((1, 5, 5, 4))
     layer(x)
     assert running(layer, x) == "direct"
