@@ -9,6 +9,7 @@ import os
 import platform
 import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -48,7 +49,9 @@ class BuildExt(build_ext):
         self.force = True  # flags may have changed, which file times do not show
         openmp = self.openmp_flags()
         levels = [name for name in LEVELS if self.can_compile_level(name)]
-        objects = [self.compile_level(name) for name in levels]
+        self.parallel = self.parallel or os.cpu_count()
+        with ThreadPoolExecutor(self.parallel) as pool:
+            objects = list(pool.map(self.compile_level, levels))
         for extension in self.extensions:
             extension.extra_compile_args += openmp
             extension.extra_link_args += openmp
