@@ -12,7 +12,6 @@ from fastconv import levels
 from fastconv.planning import choose
 
 from . import candidates, progress
-from .cases import Case
 from .tables import Table
 
 PHASES = ("padding and layout copies", "input transform", "products", "output transform")
@@ -33,15 +32,15 @@ def times(case: candidates.Ready, name: str, threads: int) -> tuple[float, np.nd
     return whole / calls, phases / calls
 
 
-def table(case: Case, dtype: str, threads: int) -> Table:
+def table(ready: candidates.Ready, dtype: str, threads: int) -> Table:
     """The phases of the algorithm that "auto" chooses."""
-    ready = candidates.ready(case, dtype)
-    name = choose(candidates.problem_of(case, dtype), "auto", levels.running(), reused=True).name
+    convolution = ready.convolution
+    name = choose(convolution.problem, "auto", levels.running(), reused=True).name
     whole, phases = times(ready, name, threads)
     waiting = np.maximum(whole - phases.sum(axis=1), 0)
     columns = np.column_stack([phases, waiting]) / whole
     return Table(
-        title=f"{case.name}, {dtype}: {name}, {whole * 1e6:.0f} us a call",
+        title=f"{convolution.name}, {dtype}: {name}, {whole * 1e6:.0f} us a call",
         note="Shares of the call's time; waiting includes starting and joining the threads.",
         headers=("thread", *PHASES, "waiting"),
         rows=[(str(i), *(f"{share:.1%}" for share in row)) for i, row in enumerate(columns)],
@@ -51,6 +50,9 @@ def table(case: Case, dtype: str, threads: int) -> Table:
 
 def main(options: Namespace) -> None:
     """Profile the cases of the command line."""
-    possible = [case.with_batch(options.batch) for case in options.case if not case.transposed]
-    tables = [table(case, options.dtype, options.threads) for case in possible]
+    tables = [
+        table(ready, options.dtype, options.threads)
+        for case in options.case
+        for ready in candidates.ready(case.with_batch(options.batch), options.dtype)
+    ]
     progress.show_tables(Console(), tables)
