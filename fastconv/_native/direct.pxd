@@ -67,7 +67,6 @@ cdef class Plan(Base):
 
     cdef Blocking usual_cut(self, ptrdiff_t num_threads) noexcept nogil
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1
-    cdef void run_parallel(self, const Call *call, ptrdiff_t threads, char *memory) noexcept nogil
     cdef double output_bytes(self) noexcept nogil
     cdef bint readable_in_place(self, const Array *x) noexcept nogil
     cdef void join_rows(self, Call *call) noexcept nogil
@@ -83,8 +82,6 @@ cdef class Plan(Base):
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
         ptrdiff_t slab_bytes, double budget, double total,
         bint copies) noexcept nogil
-    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work,
-        int thread) noexcept nogil
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil
     cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,

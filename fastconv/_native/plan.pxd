@@ -83,6 +83,13 @@ cdef extern from "seconds.h":
     double fc_seconds() nogil
 
 
+# Numbers that threads take, from `next` on.
+cdef extern from "queue.h":
+    ctypedef struct fc_queue:
+        ptrdiff_t next
+    ptrdiff_t fc_take(fc_queue *queue) nogil
+
+
 cdef inline Timer start_timer(const Arrays *arrays, int thread) noexcept nogil:
     cdef Timer timer = Timer(NULL, 0)
     if arrays.times != NULL:
@@ -176,4 +183,13 @@ cdef class Plan:
 
     cdef int _run(self, x, out, residual, ptrdiff_t num_threads, double *times) except -1
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1
+    cdef int share_out(self, const void *call, ptrdiff_t items, ptrdiff_t threads,
+                       ptrdiff_t bytes) except -1
+    cdef double image_bytes(self) noexcept nogil
+    cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,
+                       ptrdiff_t threads, ptrdiff_t bytes, char *memory) noexcept nogil
+    cdef void run_thread(self, const void *call, ptrdiff_t items, fc_queue *first,
+                         ptrdiff_t queues, char *work, int thread) noexcept nogil
+    cdef void run_item(self, const void *call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil
     cdef const char *pad(self) noexcept nogil

@@ -5,15 +5,12 @@ channels of one register tile, all of one group. An item reads its input in plac
 receptive field lies inside the image, else from a padded copy made once for the whole chunk.
 No reduction is split between items, so the result does not depend on the cut.
 """
-from cython.parallel cimport prange, threadid
 from libc.math cimport hypot
 from libc.string cimport memset
 
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport (
-    fc_table, fc_tile, fc_tile_function, give_workspace, l2_bytes, take_workspace,
-)
+from fastconv._native.levels cimport fc_table, fc_tile, fc_tile_function, l2_bytes
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
@@ -66,9 +63,7 @@ cdef class Plan(Base):
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef Call call_
         cdef Call *call = &call_
-        cdef size_t size
-        cdef char *memory
-        cdef ptrdiff_t item = self.filter.table.itemsize, i
+        cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint in_place = self.readable_in_place(&arrays.x)
         cdef bint staged = scattered(&arrays.out, item)
         call.arrays = arrays
@@ -85,21 +80,7 @@ cdef class Plan(Base):
             self.last_threads = threads
             self.last_in_place = in_place
         call.block = self.last_block
-        threads = min(threads, call.block.items)
-        memory = take_workspace(threads * call.block.bytes, &size)
-        with nogil:
-            if threads == 1:
-                for i in range(call.block.items):
-                    self.run_item(call, i, memory, 0)
-            else:
-                self.run_parallel(call, threads, memory)
-        give_workspace(memory, size)
-        return 0
-
-    cdef void run_parallel(self, const Call *call, ptrdiff_t threads, char *memory) noexcept nogil:
-        cdef ptrdiff_t i
-        for i in prange(call.block.items, schedule="dynamic", num_threads=<int>threads):
-            self.run_item(call, i, memory + threadid() * call.block.bytes, threadid())
+        return self.share_out(call, call.block.items, threads, call.block.bytes)
 
     cdef double output_bytes(self) noexcept nogil:
         return <double>self.size.n * self.size.oh * self.size.ow * (
@@ -299,9 +280,10 @@ cdef class Plan(Base):
         return hypot(turns * one, turns * streamed + once) + (
             one * TAIL_PERCENT / 100 if threads > 1 else 0)
 
-    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work,
+    cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
         """Compute one block of output pixels for one chunk of slabs."""
+        cdef const Call *call = <const Call *>the_call
         cdef const Blocking *b = &call.block
         cdef Strip strips[MOST_STRIPS]
         cdef Item it

@@ -6,7 +6,6 @@ every padding, pad mode, stride and dilation is the same code, and nothing is co
 do not lie together. Then row after row it runs some outputs at a time through all vectors, which
 is the order in which the image lies in memory.
 """
-from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -14,8 +13,7 @@ from libc.string cimport memcpy, memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, give_workspace, l2_bytes,
-    take_workspace,
+    allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, l2_bytes,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
@@ -59,6 +57,12 @@ cdef struct Blocking:
     ptrdiff_t staged   # rows of outputs that are spread together; 0: channels lie together
     ptrdiff_t table_bytes, copies_bytes, stage_bytes, bytes   # workspace of a thread
     double cycles
+
+
+cdef struct Call:
+    const Arrays *arrays
+    Blocking block
+    int layout
 
 
 cdef inline ptrdiff_t extended(Run *runs, ptrdiff_t count, ptrdiff_t i, ptrdiff_t source,
@@ -236,42 +240,25 @@ cdef class Plan(Base):
         return (0 if self.pixels_ascend(&arrays.x) else COPIED) | (STAGED if staged else 0)
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
-        cdef ptrdiff_t i
         cdef int layout = self.layout(arrays)
-        cdef Blocking b
-        cdef size_t size
-        cdef char *memory
+        cdef Call call
         if threads != self.last_threads or layout != self.last_layout:
             self.last_block = (self.cut_planes(threads) if layout == PLANES else
                                self.cut(threads, layout & COPIED, layout & STAGED))
             self.last_threads, self.last_layout = threads, layout
-        b = self.last_block
-        threads = min(threads, b.items)
-        memory = take_workspace(threads * b.bytes, &size)
-        with nogil:
-            if threads == 1:
-                for i in range(b.items):
-                    self.run_one(arrays, &b, i, memory, 0, layout)
-            else:
-                self.run_parallel(arrays, &b, threads, memory, layout)
-        give_workspace(memory, size)
-        return 0
+        call.arrays, call.block, call.layout = arrays, self.last_block, layout
+        return self.share_out(&call, call.block.items, threads, call.block.bytes)
 
-    cdef void run_parallel(self, const Arrays *arrays, const Blocking *b,
-                           ptrdiff_t threads, char *memory, int layout) noexcept nogil:
-        cdef ptrdiff_t i
-        for i in prange(b.items, schedule="dynamic", num_threads=<int>threads):
-            self.run_one(arrays, b, i, memory + threadid() * b.bytes, threadid(), layout)
-
-    cdef void run_one(self, const Arrays *arrays, const Blocking *b, ptrdiff_t index, char *work,
-                      int thread, int layout) noexcept nogil:
-        if layout == PLANES:
-            self.run_planes(arrays, b, index, work, thread)
+    cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
+        cdef const Call *call = <const Call *>the_call
+        if call.layout == PLANES:
+            self.run_planes(call.arrays, &call.block, index, work, thread)
         else:
-            self.run_item(arrays, b, index, work, thread)
+            self.run_vectors(call.arrays, &call.block, index, work, thread)
 
-    cdef void run_item(self, const Arrays *arrays, const Blocking *b,
-                       ptrdiff_t index, char *work, int thread) noexcept nogil:
+    cdef void run_vectors(self, const Arrays *arrays, const Blocking *b,
+                          ptrdiff_t index, char *work, int thread) noexcept nogil:
         """Compute one block of output pixels for one chunk of vectors."""
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t chunks = b.chunks // self.filter.sets

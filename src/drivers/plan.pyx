@@ -1,6 +1,9 @@
 """What the plans of all algorithms share: the problem as native code knows it, and its arrays."""
 from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
+from cython.parallel cimport prange
 from libc.string cimport memset
+
+from fastconv._native.levels cimport give_workspace, l2_bytes, take_workspace
 
 
 cdef class Plan:
@@ -77,6 +80,61 @@ cdef class Plan:
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         raise NotImplementedError
+
+    cdef int share_out(self, const void *call, ptrdiff_t items, ptrdiff_t threads,
+                       ptrdiff_t bytes) except -1:
+        """Run all items of a call, with `bytes` of workspace for each thread.
+
+        Where the threads' L2 hold the image, each begins with neighbouring items, in every call the
+        same: what it wrote there, last time or in the layer before, is in its cache. Then it takes
+        what others have left. Else all take items one after another.
+        """
+        cdef size_t size
+        cdef char *memory
+        cdef ptrdiff_t queues
+        threads = min(threads, items)
+        queues = threads if self.image_bytes() <= threads * l2_bytes() else 1
+        # the queues, then the workspaces
+        memory = take_workspace(queues * sizeof(fc_queue) + threads * bytes, &size)
+        with nogil:
+            self.run_team(call, items, queues, threads, bytes, memory)
+        give_workspace(memory, size)
+        return 0
+
+    cdef double image_bytes(self) noexcept nogil:
+        """Of input and output."""
+        cdef const Sizes *z = &self.size
+        return <double>z.n * self.filter.table.itemsize * (
+            <double>z.h * z.w * self.channels + <double>z.oh * z.ow * self.filter.out_channels)
+
+    cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,
+                       ptrdiff_t threads, ptrdiff_t bytes, char *memory) noexcept nogil:
+        cdef fc_queue *first = <fc_queue *>memory
+        cdef char *work = memory + queues * sizeof(fc_queue)
+        cdef ptrdiff_t i
+        for i in range(queues):
+            first[i].next = i * items // queues
+        if threads == 1:   # not worth entering a parallel region
+            self.run_thread(call, items, first, queues, work, 0)
+            return
+        for i in prange(threads, schedule="static", chunksize=1, num_threads=<int>threads):
+            self.run_thread(call, items, first, queues, work + i * bytes, <int>i)
+
+    cdef void run_thread(self, const void *call, ptrdiff_t items, fc_queue *first,
+                         ptrdiff_t queues, char *work, int thread) noexcept nogil:
+        """Empty the thread's own queue, then the others'."""
+        cdef ptrdiff_t i, q, index, end
+        for i in range(queues):
+            q = (thread + i) % queues
+            end = (q + 1) * items // queues
+            while first[q].next < end:
+                index = fc_take(&first[q])
+                if index < end:
+                    self.run_item(call, index, work, thread)
+
+    cdef void run_item(self, const void *call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
+        """Compute one item of a call."""
 
     cdef const char *pad(self) noexcept nogil:
         """The pad value as an element of the problem's type."""

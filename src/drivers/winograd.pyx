@@ -12,7 +12,6 @@ A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An 
 inputs, then for each slab multiplies and transforms back, all in its own L2: where few tiles make
 several chunks, threads transform the same inputs rather than wait for one another.
 """
-from cython.parallel cimport prange, threadid
 from libc.math cimport hypot
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -20,8 +19,7 @@ from libc.string cimport memset
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     FC_ONE_AND_HALF, FC_WINOGRADS, allocate, fc_table, fc_tile, fc_tile_function, fc_winograd,
-    fc_winograd_input, fc_winograd_output, find_table, give_workspace, l2_bytes,
-    take_workspace,
+    fc_winograd_input, fc_winograd_output, find_table, l2_bytes,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
@@ -68,6 +66,11 @@ cdef struct Blocking:
     ptrdiff_t taps_bytes, stage_bytes, products_bytes, outputs_bytes, inputs_bytes
     ptrdiff_t bytes   # workspace of a thread: all of these
     double cycles
+
+
+cdef struct Call:
+    const Arrays *arrays
+    Blocking block
 
 
 cdef class Plan(Base):
@@ -203,37 +206,23 @@ cdef class Plan(Base):
         return self.cut(num_threads, False, False).bytes
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
-        cdef ptrdiff_t item = self.filter.table.itemsize, items, i
+        cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint gathered = arrays.x.c != item, staged = scattered(&arrays.out, item)
-        cdef Blocking b
-        cdef size_t size
-        cdef char *memory
+        cdef Call call
         if (threads != self.last_threads or gathered != self.last_gathered
                 or staged != self.last_staged):
             self.last_block = self.cut(threads, gathered, staged)
             self.last_threads, self.last_gathered, self.last_staged = threads, gathered, staged
-        b = self.last_block
-        items = b.blocks * b.chunks * self.filter.sets
-        threads = min(threads, items)
-        memory = take_workspace(threads * b.bytes, &size)
-        with nogil:
-            if threads == 1:
-                for i in range(items):
-                    self.run_item(arrays, &b, i, memory, 0)
-            else:
-                self.run_parallel(arrays, &b, items, threads, memory)
-        give_workspace(memory, size)
-        return 0
+        call.arrays, call.block = arrays, self.last_block
+        return self.share_out(
+            &call, call.block.blocks * call.block.chunks * self.filter.sets, threads,
+            call.block.bytes)
 
-    cdef void run_parallel(self, const Arrays *arrays, const Blocking *b, ptrdiff_t items,
-                           ptrdiff_t threads, char *memory) noexcept nogil:
-        cdef ptrdiff_t i
-        for i in prange(items, schedule="dynamic", num_threads=<int>threads):
-            self.run_item(arrays, b, i, memory + threadid() * b.bytes, threadid())
-
-    cdef void run_item(self, const Arrays *arrays, const Blocking *b, ptrdiff_t index,
-                       char *work, int thread) noexcept nogil:
+    cdef void run_item(self, const void *call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
         """One block of tiles, from inputs to the outputs of one chunk of slabs."""
+        cdef const Arrays *arrays = (<const Call *>call).arrays
+        cdef const Blocking *b = &(<const Call *>call).block
         cdef ptrdiff_t s = index // (b.blocks * b.chunks)
         cdef ptrdiff_t first = index % b.blocks * b.tiles
         cdef ptrdiff_t last = min(first + b.tiles, self.total)
