@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ._native.levels import address
 from .problem import DTYPES
 
 FloatArray = NDArray[np.floating[Any]]
@@ -126,8 +127,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
     if size < _LARGE:
         return np.empty(shape, dtype)
     memory = np.empty(size + _LINE, np.uint8)
-    start = -memory.__array_interface__["data"][0] % _LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, memory, -address(memory) % _LINE)
 
 
 def _overlaps_itself(array: NDArray[Any]) -> bool:

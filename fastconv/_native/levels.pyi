@@ -1,3 +1,7 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
 COMPILED: tuple[str, ...]
 """Names of the levels that were compiled in, slowest first."""
 
@@ -15,3 +19,6 @@ def max_threads() -> int:
 
 def compiler() -> str:
     """The compiler that built this package, with its version."""
+
+def address(array: NDArray[Any]) -> int:
+    """Where a contiguous array begins in memory."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from .. import planning
+from .. import planning, threads
 from ..arrays import ArrayLike, FloatArray, empty, take
 from ..devices import Device, cpu
 from ..problem import Activation, ConvSpec, Problem, TransposedSpec, pose
@@ -102,9 +102,14 @@ class Layer(Holding):
         if not (type(x) is np.ndarray and x.dtype == dtype):
             x = take(x, "x", dtype)
         call = weights.known(x.shape)
-        if call is not None and residual is None and out is None and num_threads is None:
-            result = empty(call.problem.result_shape, dtype)
-            call.run(x, result, None, None)
+        if call is not None and out is None:  # most calls: `planning.execute`, in short
+            shape = call.problem.result_shape
+            if residual is not None:
+                residual = take(residual, "residual", dtype, shape)
+            if num_threads is not None:
+                threads.check(num_threads)
+            result = empty(shape, dtype)
+            call.run(x, result, residual, num_threads)
             return result
         learning = Forward(self._spec, x) if weights.training else None
         problem: Problem

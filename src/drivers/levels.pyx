@@ -1,4 +1,5 @@
 """The instruction-set levels this build has, and what all drivers share."""
+from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdlib cimport free
 
 
@@ -43,6 +44,14 @@ def max_threads():
 
 def compiler():
     return FC_COMPILER.decode()
+
+
+def address(array):
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
+    start = <size_t>view.buf
+    PyBuffer_Release(&view)
+    return start
 
 
 cdef const fc_table *find_table(str level, int itemsize) except NULL:
