@@ -53,6 +53,7 @@ cdef struct Slab:
     ptrdiff_t out_row
     const char *residual
     ptrdiff_t residual_row
+    bint fetches_inputs           # of the next tile, as it is the first to read them
 
 
 cdef class Plan(Base):

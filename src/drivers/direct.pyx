@@ -323,6 +323,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize, width = self.filter.width(j)
         cdef ptrdiff_t channel = it.set * self.filter.set_width + self.filter.start(j)
         self.find_filter(it, j, part, parts, slab)
+        slab.fetches_inputs = (
+            self.pointwise and j == it.first_slab and slab.tile.next_step == 0)
         slab.tile.activation = &self.activation if self.activated and finishes else NULL
         slab.residual = NULL
         if finishes:
@@ -578,7 +580,7 @@ cdef class Plan(Base):
         """All tiles of one strip for one slab."""
         cdef fc_tile *tile = &slab.tile
         cdef ptrdiff_t most = self.tile_pixels, step = 2 if self.paired(z) else 1
-        cdef ptrdiff_t y = 0, low, high, row
+        cdef ptrdiff_t y = 0, low, high, row, size
         cdef char *x
         cdef char *out
         cdef const char *residual = NULL
@@ -608,6 +610,10 @@ cdef class Plan(Base):
             if step == 2:
                 self.run_two_rows(tile, strip, slab, x, out, residual)
             else:
+                if slab.fetches_inputs:
+                    size = ceil_div(strip.cols, ceil_div(strip.cols, most))
+                    tile.next = x + size * tile.x_pixel
+                    tile.next_step = size * self.filter.table.itemsize
                 run_pixels(tile, slab.functions, strip.cols, most, x, out, residual)
             y += step
 
