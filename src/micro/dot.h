@@ -65,8 +65,8 @@ FC_UNROLL
 
 /* A step of the reduction, of `left` elements or as many as a vector has lanes. */
 static inline __attribute__((always_inline)) void FC_NAME(dot_step)(
-    FC_VECTOR *acc, const char *const x[2], const char *w, ptrdiff_t one, ptrdiff_t three,
-    ptrdiff_t five, const int pixels, const int outputs, const ptrdiff_t left)
+    FC_VECTOR *acc, const char *const x[2], const char *w, FC_NAME(strides) s, const int pixels,
+    const int outputs, const ptrdiff_t left)
 {
     const int first = (pixels + 1) / 2;
     FC_VECTOR f[FC_MAX_DOTS];
@@ -75,7 +75,7 @@ FC_UNROLL
         f[j] = *(const FC_VECTOR *)(w + j * FC_BYTES);
 FC_UNROLL
     for (int i = 0; i < pixels; i++) {
-        const char *p = i < first ? FC_REACH(x[0], i) : FC_REACH(x[1], i - first);
+        const char *p = i < first ? FC_REACH(x[0], i, s) : FC_REACH(x[1], i - first, s);
         FC_VECTOR a = FC_NAME(load_at_most)(p, left);
         FC_IN_REGISTER(a); /* or every multiply-add would load it */
 FC_UNROLL
@@ -90,7 +90,7 @@ static inline __attribute__((always_inline)) void FC_NAME(dot)(const fc_tile *t,
     const int first = (pixels + 1) / 2;
     const int groups = (pixels * outputs + FC_LANES - 1) / FC_LANES;
     const ptrdiff_t run = t->run, second = t->x[1] - t->x[0], step = outputs * FC_BYTES;
-    ptrdiff_t one = t->x_pixel, three = 3 * one, five = 5 * one;
+    FC_NAME(strides) strides = FC_NAME(multiples)(t->x_pixel);
     const char *start = t->x[0];
     const char *residual[2] = {t->residual[0], t->residual[1]};
     char *out[2] = {t->out[0], t->out[1]};
@@ -113,8 +113,8 @@ FC_UNROLL
                 x[0] = start + r * t->x_row + s * t->x_tap;
                 x[1] = x[0] + second;
                 for (ptrdiff_t k = run; k > 0; k -= FC_LANES) {
-                    __asm__("" : "+r"(one), "+r"(three), "+r"(five)); /* as in tile.h */
-                    FC_NAME(dot_step)(acc, x, w, one, three, five, pixels, outputs, k);
+                    strides = FC_NAME(hidden)(strides, 1);
+                    FC_NAME(dot_step)(acc, x, w, strides, pixels, outputs, k);
                     x[0] += FC_BYTES;
                     x[1] += FC_BYTES;
                     w += step;
@@ -139,7 +139,7 @@ FC_UNROLL
 FC_UNROLL
             for (int j = 0; j < outputs; j++)
                 ((FC_T *)FC_AT(out, i, t->out_pixel))[j] = sums.lane[i * outputs + j];
-        start += pixels * one;
+        start += pixels * strides.one;
         for (int h = 0; h < 2; h++) {
             out[h] += pixels * t->out_pixel;
             if (residual[0])

@@ -12,8 +12,9 @@ static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gra
 {
     const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel;
     const ptrdiff_t x_ahead = FC_AHEAD * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
+    const ptrdiff_t next_step = t->next_step;
     const char *next = t->next;
-    ptrdiff_t one = t->x_tap, three = 3 * one, five = 5 * one;
+    FC_NAME(strides) strides = FC_NAME(multiples)(t->x_tap);
     FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
     FC_MASK lane_of[FC_GROUPED_INPUTS];
 FC_UNROLL
@@ -30,7 +31,8 @@ FC_UNROLL
             const char *x = t->x + n * t->x_image + r * t->x_row;
             const char *dy = t->dy + n * t->dy_image + r * t->dy_row;
             for (ptrdiff_t k = t->cols; k > 0; k--) {
-                __asm__("" : "+r"(one), "+r"(three), "+r"(five)); /* as in tile.h */
+                if (depth)
+                    strides = FC_NAME(hidden)(strides, 1);
                 FC_VECTOR f[FC_MAX_VECTORS];
 FC_UNROLL
                 for (int j = 0; j < vectors; j++) {
@@ -40,7 +42,7 @@ FC_UNROLL
                 }
                 if (vectors > 1 || depth) { /* tiles of one vector have no load to spare */
                     __builtin_prefetch(next, 0, 2);
-                    next += t->next_step;
+                    next += next_step;
                 }
                 __builtin_prefetch(x + x_ahead);
                 if (depth == 0 && inputs * sizeof(FC_T) > 16) /* they may lie in two lines */
@@ -48,7 +50,7 @@ FC_UNROLL
 FC_UNROLL
                 for (int i = 0; i < inputs; i++) {
                     const int tap = depth > 1 ? i / depth : i;
-                    const char *p = depth ? FC_REACH(x, tap) : x + i * sizeof(FC_T);
+                    const char *p = depth ? FC_REACH(x, tap, strides) : x + i * sizeof(FC_T);
                     FC_VECTOR a;
                     if (depth == 0)
                         a = FC_NAME(broadcast)(*(const FC_T *)p);

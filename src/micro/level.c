@@ -5,21 +5,27 @@
 #include "table.h"
 
 /* Register width in bytes, and pixels of the tallest tile, two vectors wide, that the registers
- * hold: 32 of AVX-512, 32 of NEON (where the compiler spills at 14), 16 of the others. */
+ * hold: 32 of AVX-512, 32 of NEON (where the compiler spills at 14), 16 of the others. Pairs: steps of
+ * its reduction are taken two at a time, so that there are fewer additions beside the products. They
+ * need registers, and count where instructions are started four a cycle. */
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define FC_BYTES 64
 #define FC_PIXELS 14
+#define FC_PAIRS 1
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #define FC_BYTES 32
 #define FC_PIXELS 6
+#define FC_PAIRS 0
 #elif defined(__aarch64__)
 #define FC_BYTES 16
 #define FC_PIXELS 12
+#define FC_PAIRS 0
 #else
 #define FC_BYTES 16
 #define FC_PIXELS 6
+#define FC_PAIRS 0
 #endif
 
 /* Before every loop over accumulators: rolled, they would live on the stack. */

@@ -8,16 +8,39 @@
 /* Reduction steps fetched ahead: covers the latency of L2 at one step in 14 cycles. */
 #define FC_AHEAD 8
 
-/* Pixel i of those that lie one after another from p, i < 7: three strides in registers reach them
- * all, as an address adds a register once, twice or four times. */
-#define FC_REACH(p, i)                                                                         \
+/* Multiples of the distance between pixels, in registers. */
+typedef struct {
+    ptrdiff_t one, two, three, five, six;
+} FC_NAME(strides);
+
+static inline __attribute__((always_inline)) FC_NAME(strides) FC_NAME(multiples)(ptrdiff_t one)
+{
+    return (FC_NAME(strides)){one, 2 * one, 3 * one, 5 * one, 6 * one};
+}
+
+/* To the compiler they are then any numbers, or it would keep other multiples on the stack and add
+ * up what an address adds by itself. Once for each step. `few`: those that reach six pixels, where
+ * registers are short. */
+static inline __attribute__((always_inline)) FC_NAME(strides) FC_NAME(hidden)(FC_NAME(strides) s,
+                                                                              const int few)
+{
+    __asm__("" : "+r"(s.one), "+r"(s.three), "+r"(s.five));
+    if (few)
+        s.two = 2 * s.one;
+    else
+        __asm__("" : "+r"(s.two), "+r"(s.six));
+    return s;
+}
+
+/* Pixel i of those that lie one after another from p, i < 7. */
+#define FC_REACH(p, i, s)                                                                      \
     ((i) == 0   ? (p)                                                                          \
-     : (i) == 1 ? (p) + one                                                                    \
-     : (i) == 2 ? (p) + 2 * one                                                                \
-     : (i) == 3 ? (p) + three                                                                  \
-     : (i) == 4 ? (p) + 4 * one                                                                \
-     : (i) == 5 ? (p) + five                                                                   \
-                : (p) + 2 * three)
+     : (i) == 1 ? (p) + (s).one                                                                \
+     : (i) == 2 ? (p) + (s).two                                                                \
+     : (i) == 3 ? (p) + (s).three                                                              \
+     : (i) == 4 ? (p) + 4 * (s).one                                                            \
+     : (i) == 5 ? (p) + (s).five                                                               \
+                : (p) + (s).six)
 
 /* Where pixel i of a tile lies that starts at p[0] and p[1]. */
 #define FC_AT(p, i, pixel) ((i) < first ? (p)[0] + (i) * (pixel) : (p)[1] + ((i) - first) * (pixel))
@@ -57,14 +80,45 @@ FC_UNROLL
                 acc[i][j] = FC_NAME(activate)(t->activation, acc[i][j]);
 }
 
+/* A step of the reduction: an input of each pixel. */
+static inline __attribute__((always_inline)) void FC_NAME(step)(
+    FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS], const char *const x[2], const int input,
+    const char *w, const char *next, FC_NAME(strides) s, const int pixels, const int vectors,
+    const int halves)
+{
+    const int first = (pixels + 1) / 2;
+    FC_VECTOR f[FC_MAX_VECTORS], before;
+FC_UNROLL
+    for (int j = 0; j < vectors; j++) {
+        f[j] = *(const FC_VECTOR *)(w + j * FC_BYTES);
+        if (j * FC_BYTES % 64 == 0)
+            __builtin_prefetch(w + (FC_AHEAD * vectors + j) * FC_BYTES);
+    }
+    __builtin_prefetch(next, 0, 2);
+    before = f[0]; /* the pixel before; there is none before the first */
+FC_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        const char *p = i < first ? FC_REACH(x[0], i, s) : FC_REACH(x[1], i - first, s);
+        const FC_VECTOR a = FC_NAME(broadcast)(((const FC_T *)p)[input]);
+        acc[i][0] += a * f[0];
+        if (vectors == 2 && !halves)
+            acc[i][1] += a * f[1];
+        else if (halves && i % 2)
+            acc[i - 1][1] += FC_NAME(join_halves)(before, a) * f[1];
+        else if (halves && i == pixels - 1)
+            acc[i][1] += a * f[1];
+        before = a;
+    }
+}
+
 static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t, const int pixels,
                                                                 const int vectors,
                                                                 const int halves)
 {
     const int first = (pixels + 1) / 2;
     const ptrdiff_t x_pixel = t->x_pixel, out_pixel = t->out_pixel, run = t->run;
-    const ptrdiff_t second = t->x[1] - t->x[0], last = t->last;
-    ptrdiff_t one = x_pixel, three = 3 * x_pixel, five = 5 * x_pixel;
+    const ptrdiff_t second = t->x[1] - t->x[0], last = t->last, next_step = t->next_step;
+    FC_NAME(strides) strides = FC_NAME(multiples)(x_pixel);
     const char *start = t->x[0], *next = t->next;
     const char *residual[2] = {t->residual[0], t->residual[1]};
     char *out[2] = {t->out[0], t->out[1]};
@@ -102,35 +156,27 @@ FC_UNROLL
                 const char *x[2];
                 x[0] = start + r * t->x_row + s * t->x_tap;
                 x[1] = x[0] + second;
-                for (ptrdiff_t k = 0; k < run; k++) {
-                    /* or the compiler would keep all their multiples, on the stack */
-                    __asm__("" : "+r"(one), "+r"(three), "+r"(five));
-                    FC_VECTOR f[FC_MAX_VECTORS], before;
-FC_UNROLL
-                    for (int j = 0; j < vectors; j++) {
-                        f[j] = *(const FC_VECTOR *)(w + j * FC_BYTES);
-                        if (j * FC_BYTES % 64 == 0)
-                            __builtin_prefetch(w + (FC_AHEAD * vectors + j) * FC_BYTES);
-                    }
-                    __builtin_prefetch(next, 0, 2);
-                    next += t->next_step;
-                    before = f[0]; /* the pixel before; there is none before the first */
-FC_UNROLL
-                    for (int i = 0; i < pixels; i++) {
-                        const char *p = i < first ? FC_REACH(x[0], i) : FC_REACH(x[1], i - first);
-                        const FC_VECTOR a = FC_NAME(broadcast)(*(const FC_T *)p);
-                        acc[i][0] += a * f[0];
-                        if (vectors == 2 && !halves)
-                            acc[i][1] += a * f[1];
-                        else if (halves && i % 2)
-                            acc[i - 1][1] += FC_NAME(join_halves)(before, a) * f[1];
-                        else if (halves && i == pixels - 1)
-                            acc[i][1] += a * f[1];
-                        before = a;
-                    }
+                const char *const end = w + run * vectors * FC_BYTES;
+                const char *const even = end - run % 2 * vectors * FC_BYTES;
+                while (FC_PAIRS && w != even) {
+                    strides = FC_NAME(hidden)(strides, 0);
+                    FC_NAME(step)(acc, x, 0, w, next, strides, pixels, vectors, halves);
+                    __asm__ volatile("" : : : "memory"); /* or they mix, and lack registers */
+                    strides = FC_NAME(hidden)(strides, 0);
+                    FC_NAME(step)(acc, x, 1, w + vectors * FC_BYTES, next + next_step, strides,
+                                  pixels, vectors, halves);
+                    x[0] += 2 * sizeof(FC_T);
+                    x[1] += 2 * sizeof(FC_T);
+                    w += 2 * vectors * FC_BYTES;
+                    next += 2 * next_step;
+                }
+                while (w != end) {
+                    strides = FC_NAME(hidden)(strides, !FC_PAIRS);
+                    FC_NAME(step)(acc, x, 0, w, next, strides, pixels, vectors, halves);
                     x[0] += sizeof(FC_T);
                     x[1] += sizeof(FC_T);
                     w += vectors * FC_BYTES;
+                    next += next_step;
                 }
             }
             w += t->filter_skip;
