@@ -8,9 +8,10 @@ cdef enum:
     MOST_STRIPS = 11        # of a block
 
 
-# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set.
+# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` slabs of a set; or all slabs of
+# `sets` of them.
 cdef struct Blocking:
-    ptrdiff_t rows, cols, chunk
+    ptrdiff_t rows, cols, chunk, sets
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
     bint clipped                                # copies leave out the padding
@@ -26,11 +27,11 @@ cdef struct Call:
     bint streams_out        # no cache holds the outputs
 
 
-# The output pixels of an item, the slabs of set `set` it computes for them, and which part of the
-# inputs it is at.
+# The output pixels of an item, the slabs of sets from `set` on it computes for them, and which part
+# of the inputs it is at.
 cdef struct Item:
     ptrdiff_t n, row, rows, col, cols
-    ptrdiff_t set, first_slab, last_slab
+    ptrdiff_t set, sets, first_slab, last_slab
     ptrdiff_t depth_part
 
 
@@ -39,6 +40,7 @@ cdef struct Strip:
     ptrdiff_t col, cols           # from the block's first column
     char *x                       # the first input of the first output
     ptrdiff_t x_row, x_pixel      # from output row to row, pixel to pixel
+    ptrdiff_t next_set            # from the inputs of a set to those of the next
     ptrdiff_t tap_row, tap        # from filter row to row, tap to tap
     ptrdiff_t first_tap, last_tap # of a filter row, those that are read; x belongs to tap 0
 
@@ -103,7 +105,7 @@ cdef class Plan(Base):
         char *copy) noexcept nogil
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
         ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
-        ptrdiff_t channel) noexcept nogil
+        ptrdiff_t channel, ptrdiff_t sets) noexcept nogil
     cdef void run_tiles(self, const Sizes *z, const Item *it, const Strip *strip,
         Slab *slab) noexcept nogil
     cdef void run_two_rows(self, fc_tile *tile, const Strip *strip, const Slab *slab, char *x,

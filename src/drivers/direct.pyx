@@ -23,6 +23,8 @@ from fastconv._native.tiles cimport launch, run_pixels
 cdef enum:
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
     MOST_ITEMS = 16         # for a thread; more are not considered
+    COPIED_BYTES = 256      # of a pixel, if few channels of each set are copied,
+    SET_ITEMS = 4           # and a thread has so many items yet
     STREAMED_L2 = 3         # outputs of so many times L2 and more find no room in L3 either
 
 
@@ -122,7 +124,7 @@ cdef class Plan(Base):
     cdef double share_read(self, const Sizes *z) noexcept nogil:
         """The share of multiplications that is left when those with padding are left out."""
         cdef Strip strips[MOST_STRIPS]
-        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0, 0)
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
         cdef ptrdiff_t rows = 0, taps = 0, y, row, first
         cdef int i, count
         if not self.skips_padding or self.top + self.left == 0 or z.oh * z.ow == 0:
@@ -152,7 +154,7 @@ cdef class Plan(Base):
     cdef bint leaves_out_taps(self, const Sizes *z) noexcept nogil:
         """Whether tiles of whole rows leave out taps in the padding."""
         cdef Strip strips[MOST_STRIPS]
-        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0, 0)
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
         return not self.paired(z) and self.tap_strips(z, &image, strips) > 0
 
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
@@ -192,7 +194,7 @@ cdef class Plan(Base):
         cdef double total = self.cycles(z), cost, best_cost = -1
         cdef Blocking b, best
         cdef Strip strips[MOST_STRIPS]
-        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 0, 0, 0)
+        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
         cdef bint bounded = True   # whether a block's input must fit into L2
 
         memset(&b, 0, sizeof(b))
@@ -232,13 +234,22 @@ cdef class Plan(Base):
                     break
             if z.n * b.row_blocks * b.col_blocks > MOST_ITEMS * threads:
                 break
+        best.sets = 1
+        least = self.input_bytes(z, best.rows, best.cols, best.clipped)
+        if copies and not best.clipped and best.chunk == slabs:
+            while (2 * best.sets * self.filter.depth * item <= COPIED_BYTES
+                   and 2 * best.sets * least <= budget
+                   and best.items >= 2 * SET_ITEMS * threads):
+                best.sets *= 2
+                best.chunks = ceil_div(self.filter.sets, best.sets)
+                best.items = z.n * best.row_blocks * best.col_blocks * best.chunks
         if staged:   # of a slab, or until all parts of the inputs have been added
             best.stage_bytes = best.rows * best.cols * self.filter.slab_width * item
             if self.filter.depth_parts > 1:
                 best.stage_bytes *= best.chunk
         best.index_bytes = 3 * sizeof(ptrdiff_t) * axis_of(
             best.cols, self.filter.kw, self.stride_w, self.dilation_w).count if copies else 0
-        least = self.input_bytes(z, best.rows, best.cols, best.clipped) if copies else 0
+        least = best.sets * least if copies else 0
         # vectors may be loaded, though not used, a line beyond the end
         best.bytes = ceil_div(best.stage_bytes + best.index_bytes + least, L1_LINE) * L1_LINE
         best.bytes += L1_LINE
@@ -291,30 +302,37 @@ cdef class Plan(Base):
         cdef Timer timer = start_timer(call.arrays, thread)
         cdef int count, i
         cdef ptrdiff_t j, part, parts, blocks = call.size.n * b.row_blocks * b.col_blocks
-        cdef ptrdiff_t chunk = index // blocks, chunks = b.chunks // self.filter.sets
+        cdef ptrdiff_t chunk = index // blocks, chunks = ceil_div(self.filter.slabs, b.chunk)
         index = index % blocks   # blocks one after another: the chunk stays in the cache
         it.n = index // (b.row_blocks * b.col_blocks)
         it.row = index // b.col_blocks % b.row_blocks * b.rows
         it.col = index % b.col_blocks * b.cols
         it.rows = min(b.rows, call.size.oh - it.row)
         it.cols = min(b.cols, call.size.ow - it.col)
-        it.set = chunk // chunks
+        it.set = chunk // chunks * b.sets
+        it.sets = min(b.sets, self.filter.sets - it.set)
         it.first_slab = chunk % chunks * b.chunk
         it.last_slab = min(it.first_slab + b.chunk, self.filter.slabs)
 
         for it.depth_part in range(self.filter.depth_parts):
             count = self.find_strips(call, &it, strips, work + b.stage_bytes)
             lap(&timer, COPIES)
-            for j in range(it.first_slab, it.last_slab):
-                parts = self.filter.parts if self.filter.width(j) > self.filter.table.lanes else 1
-                for part in range(parts):
-                    self.find_slab(call, &it, j, part, parts, &slab, work)
+            for _ in range(it.sets):
+                for j in range(it.first_slab, it.last_slab):
+                    parts = (
+                        self.filter.parts if self.filter.width(j) > self.filter.table.lanes else 1)
+                    for part in range(parts):
+                        self.find_slab(call, &it, j, part, parts, &slab, work)
+                        for i in range(count):
+                            self.run_tiles(&call.size, &it, &strips[i], &slab)
+                    lap(&timer, PRODUCTS)
+                    if b.stage_bytes and it.depth_part == self.filter.depth_parts - 1:
+                        self.unstage(call, &it, j, &slab)
+                        lap(&timer, COPIES)
+                if it.sets > 1:
+                    it.set += 1
                     for i in range(count):
-                        self.run_tiles(&call.size, &it, &strips[i], &slab)
-                lap(&timer, PRODUCTS)
-                if b.stage_bytes and it.depth_part == self.filter.depth_parts - 1:
-                    self.unstage(call, &it, j, &slab)
-                    lap(&timer, COPIES)
+                        strips[i].x += strips[i].next_set
 
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
                         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil:
@@ -426,6 +444,7 @@ cdef class Plan(Base):
                 strips[i].x = whole.x + strips[i].col * whole.x_pixel
                 strips[i].x_row, strips[i].x_pixel = whole.x_row, whole.x_pixel
                 strips[i].tap_row, strips[i].tap = whole.tap_row, whole.tap
+                strips[i].next_set = whole.next_set
             return max(count, 1)
         count = 1
         strips[0].col, strips[0].cols = left, it.cols - left - right
@@ -491,6 +510,7 @@ cdef class Plan(Base):
                  (it.col + t.col) * self.stride_w - self.left,
                  self.channel(it))
         t.x_row, t.x_pixel = self.stride_h * x.h, self.stride_w * x.w
+        t.next_set = self.filter.depth * x.c
         t.tap_row, t.tap = self.dilation_h * x.h, self.dilation_w * x.w
 
     cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
@@ -499,15 +519,16 @@ cdef class Plan(Base):
         cdef ptrdiff_t pixel = pitch(self.depth() * self.filter.table.itemsize), row
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(t.cols, self.filter.kw, self.stride_w, self.dilation_w)
+        row = h.count * pixel
+        t.next_set = v.count * row
         self.copy_input(call, work, copy, pixel, it.n, it.row * self.stride_h - self.top, &v,
                         (it.col + t.col) * self.stride_w - self.left, &h,
-                        self.channel(it))
-        row = h.count * pixel
+                        self.channel(it), it.sets)
         t.x = copy
         t.first_tap, t.last_tap = 0, self.filter.kw
         t.x_row, t.x_pixel = v.per_output * row, h.per_output * pixel
         t.tap_row, t.tap = v.per_tap * row, h.per_tap * pixel
-        return copy + v.count * row
+        return copy + it.sets * t.next_set
 
     cdef void copy_rows(self, const Call *call, const Item *it, Strip *strips, int count,
                         char *copy) noexcept nogil:
@@ -537,13 +558,17 @@ cdef class Plan(Base):
 
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
                          ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
-                         ptrdiff_t channel) noexcept nogil:
-        """Copy a group's inputs to dst, padding filled in: [rows][cols][channels]."""
+                         ptrdiff_t channel, ptrdiff_t sets) noexcept nogil:
+        """Copy inputs to dst, padding filled in: [sets][rows][cols][channels].
+
+        Row by row, as those of neighbouring sets lie together in the image.
+        """
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef ptrdiff_t *segments = <ptrdiff_t *>work   # (from column, column, length) each
         cdef const char *pad = self.pad()
         cdef const char *src
-        cdef ptrdiff_t count = 0, i, source, column
+        cdef char *plane
+        cdef ptrdiff_t count = 0, i, s, source, column
         cdef ptrdiff_t src_pixel, src_channel
         cdef ptrdiff_t *segment = segments
         for i in range(h.count):
@@ -559,20 +584,21 @@ cdef class Plan(Base):
         for i in range(v.count):
             source = tap_of(i, top, v, self.filter.kh, self.stride_h, self.dilation_h)
             source = source_of(source, call.size.h, self.row_map, self.top)
-            if source < 0:
-                self.filter.table.copy(dst, pixel, item, pad, 0, 0, h.count, self.depth())
-                dst += h.count * pixel
-                continue
-            segment = segments
-            for column in range(count):
-                if segment[0] < 0:
-                    src, src_pixel, src_channel = pad, 0, 0
-                else:
-                    src = at(&call.x, n, source, segment[0], channel)
-                    src_pixel, src_channel = call.x.w, call.x.c
-                self.filter.table.copy(dst + segment[1] * pixel, pixel, item, src, src_pixel,
-                                       src_channel, segment[2], self.depth())
-                segment += 3
+            for s in range(sets):
+                plane = dst + s * v.count * h.count * pixel
+                if source < 0:
+                    self.filter.table.copy(plane, pixel, item, pad, 0, 0, h.count, self.depth())
+                    continue
+                segment = segments
+                for column in range(count):
+                    if segment[0] < 0:
+                        src, src_pixel, src_channel = pad, 0, 0
+                    else:
+                        src = at(&call.x, n, source, segment[0], channel + s * self.depth())
+                        src_pixel, src_channel = call.x.w, call.x.c
+                    self.filter.table.copy(plane + segment[1] * pixel, pixel, item, src, src_pixel,
+                                           src_channel, segment[2], self.depth())
+                    segment += 3
             dst += h.count * pixel
 
     cdef void run_tiles(self, const Sizes *z, const Item *it, const Strip *strip,

@@ -94,7 +94,8 @@ FC_UNROLL
         if (j * FC_BYTES % 64 == 0)
             __builtin_prefetch(w + (FC_AHEAD * vectors + j) * FC_BYTES);
     }
-    __builtin_prefetch(next, 0, 2);
+    if (vectors > 1 || input == 0) /* tiles of one vector have fewer loads to spare */
+        __builtin_prefetch(next, 0, 2);
     before = f[0]; /* the pixel before; there is none before the first */
 FC_UNROLL
     for (int i = 0; i < pixels; i++) {
