@@ -27,6 +27,7 @@ cdef enum:
     TABLE_ENTRIES = 8192       # pointers of an item, if that can be
     LEAST_COLS = 32            # of a block that does not have whole rows
     LEAST_VECTORS = 4          # of a chunk
+    SPLIT_TAPS = 25            # that read an input, from which on one that lies in two lines is copied
     PLANE_BYTES = 24 << 10     # of a copy of the inputs of a group, if that can be
 
 
@@ -230,6 +231,14 @@ cdef class Plan(Base):
         return (x.c == self.filter.table.itemsize and (x.w >= pixel or self.size.w == 1)
                 and (x.h >= row or self.size.h == 1) and (x.n >= image or self.size.n == 1))
 
+    cdef bint readable_in_place(self, const Array *x) noexcept nogil:
+        """Whether inputs are read where they are: if they can be, and do not lie in two lines each
+        time that they are."""
+        cdef ptrdiff_t vector = self.filter.table.lanes * self.filter.table.itemsize
+        cdef bint split = vector == L1_LINE and <ptrdiff_t>x.data % L1_LINE != 0
+        return self.pixels_ascend(x) and not (
+            split and self.filter.kh * self.filter.kw >= SPLIT_TAPS * self.stride_h * self.stride_w)
+
     cdef int layout(self, const Arrays *arrays) noexcept nogil:
         """How the arrays lie in memory."""
         cdef ptrdiff_t item = self.filter.table.itemsize
@@ -237,7 +246,7 @@ cdef class Plan(Base):
         if (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
                 and arrays.residual.data == NULL and self.size.ow >= self.filter.table.lanes):
             return PLANES
-        return (0 if self.pixels_ascend(&arrays.x) else COPIED) | (STAGED if staged else 0)
+        return (0 if self.readable_in_place(&arrays.x) else COPIED) | (STAGED if staged else 0)
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef int layout = self.layout(arrays)
@@ -362,7 +371,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t used = across.count - (b.cols - cols) * across.per_output
         cdef ptrdiff_t needed = self.chunk_bytes(vectors), source, column, left, step
         cdef ptrdiff_t held = min(needed, self.channels * item - offset)
-        cdef bint copied = not self.pixels_ascend(x)
+        cdef bint copied = not self.readable_in_place(x)
         cdef ptrdiff_t whole = self.size.n * self.size.h * self.size.w - 1 - ceil_div(
             self.reach, self.channels * item)   # pixels that may be read beyond
         cdef ptrdiff_t first = col * self.stride_w - self.left
