@@ -69,7 +69,9 @@ cdef class Plan(Base):
         cdef bint in_place = self.readable_in_place(&arrays.x)
         cdef bint staged = scattered(&arrays.out, item)
         call.arrays = arrays
-        call.streams_out = self.output_bytes() > STREAMED_L2 * l2_bytes() * threads
+        # with the rows between its own, which others write in turn (of a transposed convolution)
+        call.streams_out = max(self.output_bytes(), <double>self.size.n * self.size.oh * abs(
+            arrays.out.h)) > STREAMED_L2 * l2_bytes() * threads
         call.x, call.out, call.residual = arrays.x, arrays.out, arrays.residual
         call.size = self.size
         if self.pointwise:
