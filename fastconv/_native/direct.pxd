@@ -95,6 +95,7 @@ cdef class Plan(Base):
     cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
         char *work) noexcept nogil
     cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil
+    cdef int tile_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil
     cdef double row_cycles(self, ptrdiff_t cols) noexcept nogil
     cdef bint sides_are_smaller(self, ptrdiff_t left, ptrdiff_t right,
         ptrdiff_t cols) noexcept nogil

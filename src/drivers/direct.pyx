@@ -139,6 +139,8 @@ cdef class Plan(Base):
                 first = first_inside(-row, self.dilation_h)
                 rows += max(0, min(self.filter.kh, first_inside(z.h - row, self.dilation_h)) - first)
         count = self.tap_strips(z, &image, strips)
+        if count == 0:
+            count = self.tile_strips(z, &image, strips)
         for i in range(count):
             taps += strips[i].cols * (strips[i].last_tap - strips[i].first_tap)
         if count == 0:
@@ -441,6 +443,8 @@ cdef class Plan(Base):
             self.copy_strip(call, it, &whole, work, copies)
             count = self.tap_strips(z, it, strips)
             if count == 0:
+                count = self.tile_strips(z, it, strips)
+            if count == 0:
                 strips[0] = whole
             for i in range(count):   # all read the one copy
                 strips[i].x = whole.x + strips[i].col * whole.x_pixel
@@ -481,6 +485,28 @@ cdef class Plan(Base):
             if last > first:
                 k = (last - 1) * self.dilation_w - self.left
                 next_col = min(next_col, ceil_div(z.w - k, self.stride_w))
+            strips[count].col, strips[count].cols = col - it.col, next_col - col
+            strips[count].first_tap, strips[count].last_tap = first, last
+            cycles += (last - first) * self.row_cycles(next_col - col)
+            count += 1
+            col = next_col
+        return count if cycles < self.filter.kw * self.row_cycles(it.cols) else 0
+
+    cdef int tile_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil:
+        """The same for filter rows of many taps, of an input copied with its padding: strips of whole
+        tiles, of which some outputs read a tap in the padding. 0 if that takes longer."""
+        cdef ptrdiff_t end = it.col + it.cols, col = it.col, next_col, first, last
+        cdef ptrdiff_t tiles = ceil_div(ceil_div(z.ow, self.tile_pixels), MOST_STRIPS)
+        cdef double cycles = 0
+        cdef int count = 0
+        if not self.skips_padding:
+            return 0
+        while col < end:   # the same columns, however the image is cut
+            next_col = min(end, (col // (tiles * self.tile_pixels) + 1) * tiles * self.tile_pixels)
+            first = first_inside(self.left - (next_col - 1) * self.stride_w, self.dilation_w)
+            last = first_inside(z.w + self.left - col * self.stride_w, self.dilation_w)
+            first = min(self.filter.kw, first)
+            last = max(first, min(self.filter.kw, last))
             strips[count].col, strips[count].cols = col - it.col, next_col - col
             strips[count].first_tap, strips[count].last_tap = first, last
             cycles += (last - first) * self.row_cycles(next_col - col)
