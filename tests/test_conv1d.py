@@ -55,6 +55,12 @@ EDGES = [
     *(direct(n, 512, 130, 3, padding=1, **ALL) for n in (1, 2, 5, 8)),
     direct(7, 2100, 70, 1),
     direct(3, 70, 2100, 2, padding=(1, 0)),
+    # more taps than inputs: of each tile, those in the padding are left out
+    *(direct(n, 32, 24, 64, padding=32, bias=True, num_threads=2) for n in (1, 13, 14, 15, 29, 49)),
+    direct(49, 12, 20, 30, padding=58, dilation=2, stride=2),
+    direct(200, 5, 7, 128, padding=(127, 3), num_threads=2),
+    direct(40, 96, 96, 128, padding=64, groups=2),
+    Case((49,), 16, 6, (64,), padding=32, algorithm="dot"),
     # speech: long strided grouped kernels
     direct(200, 64, 64, 41, stride=4, padding=20, groups=4),
     grouped(200, 4, 16, 16, 41, stride=4, padding=20),
