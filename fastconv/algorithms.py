@@ -5,7 +5,9 @@ when their costs are equal.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -477,7 +479,15 @@ ALGORITHMS: tuple[Algorithm, ...] = (
 )
 
 
-def candidates(spec: ConvSpec, algorithm: str) -> list[Algorithm]:
+@lru_cache(256)
+def _able(spec: ConvSpec) -> tuple[Algorithm, ...]:
+    """Those that support `spec` and are accurate enough, the same for inputs of any size."""
+    exact = spec.dtype.itemsize == 8
+    able = (a for a in ALGORITHMS if a.supports(spec))
+    return tuple(a for a in able if exact or a.error(spec) <= MOST_ERROR)
+
+
+def candidates(spec: ConvSpec, algorithm: str) -> Sequence[Algorithm]:
     """The algorithms that may run `spec`.
 
     For "auto" and "measure" all that support it and are accurate enough; otherwise the one that is
@@ -489,9 +499,7 @@ def candidates(spec: ConvSpec, algorithm: str) -> list[Algorithm]:
         If there is none of that name, or it does not support `spec`.
     """
     if isinstance(algorithm, str) and algorithm in ("auto", "measure"):
-        exact = spec.dtype.itemsize == 8
-        able = [a for a in ALGORITHMS if a.supports(spec)]
-        return [a for a in able if exact or a.error(spec) <= MOST_ERROR]
+        return _able(spec)
     named = [a for a in ALGORITHMS if isinstance(algorithm, str) and algorithm == a.name]
     if not named:
         names = ", ".join(a.name for a in ALGORITHMS)
