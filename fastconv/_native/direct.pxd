@@ -70,7 +70,6 @@ cdef class Plan(Base):
 
     cdef Blocking usual_cut(self, ptrdiff_t num_threads) noexcept nogil
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1
-    cdef double output_bytes(self) noexcept nogil
     cdef bint readable_in_place(self, const Array *x) noexcept nogil
     cdef void join_rows(self, Call *call) noexcept nogil
     cdef double cycles(self, const Sizes *z) noexcept nogil
@@ -94,8 +93,10 @@ cdef class Plan(Base):
     cdef bint paired(self, const Sizes *z) noexcept nogil
     cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
         char *work) noexcept nogil
-    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil
-    cdef int tile_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil
+    cdef int copied_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil
+    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips,
+        bint tiled) noexcept nogil
+    cdef ptrdiff_t next_change(self, const Sizes *z, ptrdiff_t col) noexcept nogil
     cdef double row_cycles(self, ptrdiff_t cols) noexcept nogil
     cdef bint sides_are_smaller(self, ptrdiff_t left, ptrdiff_t right,
         ptrdiff_t cols) noexcept nogil

@@ -186,6 +186,7 @@ cdef class Plan:
     cdef int share_out(self, const void *call, ptrdiff_t items, ptrdiff_t threads,
                        ptrdiff_t bytes) except -1
     cdef double image_bytes(self) noexcept nogil
+    cdef double output_bytes(self) noexcept nogil
     cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,
                        ptrdiff_t threads, ptrdiff_t bytes, char *memory) noexcept nogil
     cdef void run_thread(self, const void *call, ptrdiff_t items, fc_queue *first,

@@ -106,8 +106,7 @@ class Layer(Holding):
             shape = call.problem.result_shape
             if residual is not None:
                 residual = take(residual, "residual", dtype, shape)
-            if num_threads is not None:
-                threads.check(num_threads)
+            threads.check(num_threads)
             result = empty(shape, dtype)
             call.run(x, result, residual, num_threads)
             return result

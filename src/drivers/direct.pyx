@@ -86,10 +86,6 @@ cdef class Plan(Base):
         call.block = self.last_block
         return self.share_out(call, call.block.items, threads, call.block.bytes)
 
-    cdef double output_bytes(self) noexcept nogil:
-        return <double>self.size.n * self.size.oh * self.size.ow * (
-            self.filter.out_channels * self.filter.table.itemsize)
-
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         """Whether tiles may read x itself where no padding is read.
 
@@ -138,9 +134,7 @@ cdef class Plan(Base):
                 row = y * self.stride_h - self.top
                 first = first_inside(-row, self.dilation_h)
                 rows += max(0, min(self.filter.kh, first_inside(z.h - row, self.dilation_h)) - first)
-        count = self.tap_strips(z, &image, strips)
-        if count == 0:
-            count = self.tile_strips(z, &image, strips)
+        count = self.copied_strips(z, &image, strips)
         for i in range(count):
             taps += strips[i].cols * (strips[i].last_tap - strips[i].first_tap)
         if count == 0:
@@ -159,7 +153,7 @@ cdef class Plan(Base):
         """Whether tiles of whole rows leave out taps in the padding."""
         cdef Strip strips[MOST_STRIPS]
         cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
-        return not self.paired(z) and self.tap_strips(z, &image, strips) > 0
+        return not self.paired(z) and self.tap_strips(z, &image, strips, False) > 0
 
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
         cdef ptrdiff_t bottom = (
@@ -204,7 +198,7 @@ cdef class Plan(Base):
         memset(&b, 0, sizeof(b))
         best = b
         if not copies and not in_columns and unit == 1:
-            if not self.reads_padding(z) or self.tap_strips(z, &image, strips):
+            if not self.reads_padding(z) or self.tap_strips(z, &image, strips, False):
                 bounded = staged   # it is read where it is
         b.clipped = copies and not in_columns and self.leaves_out_taps(z)
         copies = copies or (bounded and self.reads_padding(z))
@@ -427,13 +421,13 @@ cdef class Plan(Base):
         cdef int count, i
         cdef Strip whole
         if inside:
-            count = self.tap_strips(z, it, strips)
+            count = self.tap_strips(z, it, strips, False)
             for i in range(count):
                 self.place_strip(call, it, &strips[i])
             if count:
                 return count
         if call.block.clipped:
-            count = self.tap_strips(z, it, strips)
+            count = self.tap_strips(z, it, strips, False)
             self.copy_rows(call, it, strips, count, copies)
             return count
         left = ceil_div(max(first - it.col, 0), most) * most
@@ -441,9 +435,7 @@ cdef class Plan(Base):
         if not inside or not self.sides_are_smaller(left, right, it.cols):
             whole.col, whole.cols = 0, it.cols
             self.copy_strip(call, it, &whole, work, copies)
-            count = self.tap_strips(z, it, strips)
-            if count == 0:
-                count = self.tile_strips(z, it, strips)
+            count = self.copied_strips(z, it, strips)
             if count == 0:
                 strips[0] = whole
             for i in range(count):   # all read the one copy
@@ -466,46 +458,33 @@ cdef class Plan(Base):
             count += 1
         return count
 
-    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil:
-        """Strips that leave out the taps which lie in the padding; 0 if that takes longer."""
-        cdef ptrdiff_t end = it.col + it.cols, col = it.col, next_col, x, first, last, k
+    cdef int copied_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil:
+        """Strips of a copy that has the padding."""
+        cdef int count = self.tap_strips(z, it, strips, False)
+        return count if count else self.tap_strips(z, it, strips, True)
+
+    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips,
+                        bint tiled) noexcept nogil:
+        """Strips that leave out taps which lie in the padding; 0 if that takes longer.
+
+        A strip ends where a tap comes in or goes out. Tiled, for rows of many taps: with a tile, of
+        which some outputs read taps in the padding; the same columns, however the image is cut.
+        """
+        cdef ptrdiff_t end = it.col + it.cols, col = it.col, next_col, first, last
+        cdef ptrdiff_t most = self.tile_pixels * ceil_div(
+            ceil_div(z.ow, self.tile_pixels), MOST_STRIPS)
         cdef double cycles = 0
         cdef int count = 0
         # each tap comes in once and goes out once
-        if not self.skips_padding or 2 * self.filter.kw + 1 > MOST_STRIPS:
+        if not self.skips_padding or (not tiled and 2 * self.filter.kw + 1 > MOST_STRIPS):
             return 0
         while col < end:
-            x = col * self.stride_w - self.left
-            first = min(self.filter.kw, first_inside(-x, self.dilation_w))
-            last = max(first, min(self.filter.kw, first_inside(z.w - x, self.dilation_w)))
-            next_col = end   # where the first tap comes in, or the last goes out
-            if first > 0:
-                k = (first - 1) * self.dilation_w - self.left
-                next_col = min(next_col, ceil_div(-k, self.stride_w))
-            if last > first:
-                k = (last - 1) * self.dilation_w - self.left
-                next_col = min(next_col, ceil_div(z.w - k, self.stride_w))
-            strips[count].col, strips[count].cols = col - it.col, next_col - col
-            strips[count].first_tap, strips[count].last_tap = first, last
-            cycles += (last - first) * self.row_cycles(next_col - col)
-            count += 1
-            col = next_col
-        return count if cycles < self.filter.kw * self.row_cycles(it.cols) else 0
-
-    cdef int tile_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil:
-        """The same for filter rows of many taps, of an input copied with its padding: strips of whole
-        tiles, of which some outputs read a tap in the padding. 0 if that takes longer."""
-        cdef ptrdiff_t end = it.col + it.cols, col = it.col, next_col, first, last
-        cdef ptrdiff_t tiles = ceil_div(ceil_div(z.ow, self.tile_pixels), MOST_STRIPS)
-        cdef double cycles = 0
-        cdef int count = 0
-        if not self.skips_padding:
-            return 0
-        while col < end:   # the same columns, however the image is cut
-            next_col = min(end, (col // (tiles * self.tile_pixels) + 1) * tiles * self.tile_pixels)
+            next_col = (col // most + 1) * most if tiled else self.next_change(z, col)
+            next_col = min(end, next_col)
+            # a tap that any of its outputs finds in the image
             first = first_inside(self.left - (next_col - 1) * self.stride_w, self.dilation_w)
-            last = first_inside(z.w + self.left - col * self.stride_w, self.dilation_w)
             first = min(self.filter.kw, first)
+            last = first_inside(z.w + self.left - col * self.stride_w, self.dilation_w)
             last = max(first, min(self.filter.kw, last))
             strips[count].col, strips[count].cols = col - it.col, next_col - col
             strips[count].first_tap, strips[count].last_tap = first, last
@@ -513,6 +492,19 @@ cdef class Plan(Base):
             count += 1
             col = next_col
         return count if cycles < self.filter.kw * self.row_cycles(it.cols) else 0
+
+    cdef ptrdiff_t next_change(self, const Sizes *z, ptrdiff_t col) noexcept nogil:
+        """The next output column where a tap comes into the image or goes out."""
+        cdef ptrdiff_t x = col * self.stride_w - self.left, next_col = z.ow, k
+        cdef ptrdiff_t first = min(self.filter.kw, first_inside(-x, self.dilation_w))
+        cdef ptrdiff_t last = min(self.filter.kw, first_inside(z.w - x, self.dilation_w))
+        if first > 0:
+            k = (first - 1) * self.dilation_w - self.left
+            next_col = min(next_col, ceil_div(-k, self.stride_w))
+        if last > first:
+            k = (last - 1) * self.dilation_w - self.left
+            next_col = min(next_col, ceil_div(z.w - k, self.stride_w))
+        return next_col
 
     cdef double row_cycles(self, ptrdiff_t cols) noexcept nogil:
         """Cycles of a step of all tiles of a row, as long as their number allows."""

@@ -29,11 +29,9 @@ cdef class Plan(Direct):
             self.whole or self.filter.kw == 1
             or x.w == self.filter.depth * self.filter.table.itemsize)
 
-    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil:
-        return Direct.tap_strips(self, z, it, strips) if self.whole else 0
-
-    cdef int tile_strips(self, const Sizes *z, const Item *it, Strip *strips) noexcept nogil:
-        return Direct.tile_strips(self, z, it, strips) if self.whole else 0
+    cdef int tap_strips(self, const Sizes *z, const Item *it, Strip *strips,
+                        bint tiled) noexcept nogil:
+        return Direct.tap_strips(self, z, it, strips, tiled) if self.whole else 0
 
     cdef double cycles(self, const Sizes *z) noexcept nogil:
         """A step of a tile has as many multiply-adds as dots, and loads inputs and filters."""

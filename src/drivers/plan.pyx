@@ -104,8 +104,12 @@ cdef class Plan:
     cdef double image_bytes(self) noexcept nogil:
         """Of input and output."""
         cdef const Sizes *z = &self.size
-        return <double>z.n * self.filter.table.itemsize * (
-            <double>z.h * z.w * self.channels + <double>z.oh * z.ow * self.filter.out_channels)
+        return self.output_bytes() + <double>z.n * z.h * z.w * (
+            self.channels * self.filter.table.itemsize)
+
+    cdef double output_bytes(self) noexcept nogil:
+        return <double>self.size.n * self.size.oh * self.size.ow * (
+            self.filter.out_channels * self.filter.table.itemsize)
 
     cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,
                        ptrdiff_t threads, ptrdiff_t bytes, char *memory) noexcept nogil:
