@@ -316,10 +316,6 @@ class Winograd:
         rows, columns = self._pieces(spec)
         return (products, rows * columns, spec.in_channels // spec.groups, spec.out_channels)
 
-    def _kind(self, level: str, itemsize: int) -> int:
-        kinds = winograd.transforms(level, itemsize)
-        return kinds.index((self.m, self._points, self.dims))
-
     def pack(
         self,
         packed: Filter,
@@ -333,13 +329,13 @@ class Winograd:
         if self._upright(spec):
             view = view.swapaxes(0, 1)
         taps = (self.r if self.dims == 2 else 1, self.r)
-        kind = self._kind(packed.level, spec.dtype.itemsize)
+        kind = _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
         packed.pack(view, bias, number, (kind, taps))
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
         spec = problem.spec
         upright = self._upright(spec)
-        kind = self._kind(packed.level, spec.dtype.itemsize)
+        kind = _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
         kernel = spec.kernel[::-1] if upright else spec.kernel
         plan = winograd.Plan(packed, *_common(problem, upright), kind, kernel, self._pieces(spec))
         return Call(self, problem, packed, plan, upright)
@@ -416,6 +412,12 @@ class Fourier:
         shape, output, _, before, _, *rest = _common(problem, upright)
         plan = fourier.Plan(packed, shape, output, before, *rest)
         return Call(self, problem, packed, plan, upright)
+
+
+@lru_cache(64)
+def _transform(level: str, itemsize: int, kind: tuple[int, int, int]) -> int:
+    """Where the transform of m outputs, n products and dims axes is among those of a level."""
+    return winograd.transforms(level, itemsize).index(kind)
 
 
 def _is_deep(spec: ConvSpec) -> bool:

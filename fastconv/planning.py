@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 from . import threads, wisdom
-from .algorithms import Algorithm, Call, candidates
+from .algorithms import Algorithm, Call, Packed, candidates
 from .arrays import ArrayLike, FloatArray, destination, take
 from .problem import ConvProblem, ConvSpec, Problem
 
@@ -51,12 +51,18 @@ def _cheapest(problem: ConvProblem, level: str, reused: bool) -> Algorithm:
 
 def _cost(algorithm: Algorithm, problem: ConvProblem, level: str, reused: bool) -> float:
     """Estimated cycles of a call on one thread."""
-    packed = algorithm.filter(problem.spec, level)
+    packed = _unpacked(algorithm, problem.spec, level)
     cycles = algorithm.bind(problem, packed).plan.cost(1)
     if not reused:
         beginning, element = algorithm.pack_cycles
         cycles += beginning + element * (packed.nbytes // problem.spec.dtype.itemsize)
     return cycles
+
+
+@lru_cache(256)
+def _unpacked(algorithm: Algorithm, spec: ConvSpec, level: str) -> Packed:
+    """A packed form to estimate with, which stays empty."""
+    return algorithm.filter(spec, level)
 
 
 def prepare(

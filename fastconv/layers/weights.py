@@ -14,7 +14,8 @@ from ..planning import Runnable
 from ..problem import ConvProblem, ConvSpec, Problem, TransposedProblem, TransposedSpec, integer
 from .module import Module, Parameter
 
-_MAX_CALLS = 8  # plans kept per layer
+# Calls that a layer keeps, of some kilobytes each; and where each has an index of all columns.
+_MAX_CALLS, _MAX_INDEXED = 128, 8
 
 
 class Frozen:
@@ -66,7 +67,8 @@ class Frozen:
             assert isinstance(problem, ConvProblem)
             call = self._bind(problem, algorithm, num_threads)
         # A new dictionary each time: other threads may be reading the old one.
-        kept = list(self._calls.items())[1 - _MAX_CALLS :]
+        indexed = isinstance(problem, ConvProblem) and problem.spec.pad_mode != "constant"
+        kept = list(self._calls.items())[1 - (_MAX_INDEXED if indexed else _MAX_CALLS) :]
         self._calls = dict([*kept, ((problem.shape, running()), call)])
         return call
 

@@ -84,7 +84,7 @@ cdef class Plan(Base):
     cdef ptrdiff_t grid_rows, grid_cols, total  # of inputs
     cdef ptrdiff_t input_product, input_tile    # bytes from product to product, tile to tile
     cdef char *constants                        # ZEROS, then a pixel of padding, and one of zeros
-    # the cut last used: most calls repeat it
+    # the cut last used
     cdef Blocking last_block
     cdef ptrdiff_t last_threads
     cdef bint last_gathered, last_staged
@@ -199,21 +199,25 @@ cdef class Plan(Base):
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call."""
-        return self.cut(num_threads, False, False).cycles
+        return self.usual_cut(num_threads, False, False).cycles
 
     def workspace(self, ptrdiff_t num_threads):
         """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""
-        return self.cut(num_threads, False, False).bytes
+        return self.usual_cut(num_threads, False, False).bytes
+
+    cdef Blocking usual_cut(self, ptrdiff_t threads, bint gathered, bint staged) noexcept:
+        """What `cut` finds, which is kept: most calls repeat it. Under the GIL."""
+        if (threads != self.last_threads or gathered != self.last_gathered
+                or staged != self.last_staged):
+            self.last_block = self.cut(threads, gathered, staged)
+            self.last_threads, self.last_gathered, self.last_staged = threads, gathered, staged
+        return self.last_block
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint gathered = arrays.x.c != item, staged = scattered(&arrays.out, item)
         cdef Call call
-        if (threads != self.last_threads or gathered != self.last_gathered
-                or staged != self.last_staged):
-            self.last_block = self.cut(threads, gathered, staged)
-            self.last_threads, self.last_gathered, self.last_staged = threads, gathered, staged
-        call.arrays, call.block = arrays, self.last_block
+        call.arrays, call.block = arrays, self.usual_cut(threads, gathered, staged)
         return self.share_out(
             &call, call.block.blocks * call.block.chunks * self.filter.sets, threads,
             call.block.bytes)
