@@ -6,7 +6,8 @@ stride)``, which are ``stride / gcd`` apart, and find their inputs ``dilation / 
 opposite order: a convolution of stride 1 with a part of the filter (Shi et al., "Is the
 deconvolution layer the same as a convolutional layer?", arXiv:1609.07009). Neighbouring phases that
 read the same inputs become one convolution with as many times the output channels, which in
-channels-last arrays lie together. A phase that no tap reaches is a convolution of padding: bias,
+channels-last arrays lie together for the phases of a row; rows join where each phase is of whole
+register tiles. A phase that no tap reaches is a convolution of padding: bias,
 residual and activation alone.
 """
 
@@ -25,6 +26,9 @@ from . import planning
 from .algorithms import Call
 from .arrays import FloatArray, usable
 from .problem import ConvProblem, ConvSpec, Pair, TransposedProblem, TransposedSpec
+
+
+_TILE_BYTES = 128  # of a pixel's outputs in a register tile, at most and at every level a part of
 
 
 class Phases(NamedTuple):
@@ -118,10 +122,9 @@ def _pieces(
     which is the same for all, and through the number of phases that there are, `firsts`.
     """
     axes = zip(extra, firsts, before, spec.kernel, spec.stride, spec.dilation, strict=True)
-    rows, columns = (
-        _phases(*axis, joined=joined)
-        for axis, joined in zip(axes, (False, spec.groups == 1), strict=True)
-    )
+    whole = not spec.channels_first and spec.out_channels * spec.dtype.itemsize % _TILE_BYTES == 0
+    joined = (spec.groups == 1 and whole, spec.groups == 1)
+    rows, columns = (_phases(*axis, joined=j) for axis, j in zip(axes, joined, strict=True))
     return [
         (
             row,
@@ -131,7 +134,7 @@ def _pieces(
                 (len(row.taps[0]), len(column.taps[0])),
                 (row.dilation, column.dilation),
                 (*row.padding, *column.padding),
-                len(column.taps),
+                len(row.taps) * len(column.taps),
             ),
         )
         for row, column in product(rows, columns)
@@ -166,9 +169,9 @@ def _convolution(
 class Part(NamedTuple):
     """A convolution of stride 1 that makes some outputs of a transposed one.
 
-    Its output channels are those of its column phases: for channels-last arrays all channels of one
-    phase, then of the next; for channel-first ones all phases of one channel, then of the next. So
-    what lies together in the caller's array lies together here.
+    Its output channels are those of its phases, of one row after another: for channels-last arrays
+    all channels of one phase, then of the next; for channel-first ones all phases of one channel,
+    then of the next. So what lies together in the caller's array lies together here.
     """
 
     whole: TransposedProblem
@@ -182,9 +185,14 @@ class Part(NamedTuple):
         return self.problem.input_shape[1] > 0
 
     @property
+    def phases(self) -> int:
+        """How many make its output channels."""
+        return len(self.rows.taps) * len(self.columns.taps)
+
+    @property
     def key(self) -> tuple[object, ...]:
         """What its filter follows from, beside that of the whole."""
-        return (self.rows.taps, self.columns.taps) if self.reads else (len(self.columns.taps),)
+        return (self.rows.taps, self.columns.taps) if self.reads else (self.phases,)
 
     def filter(self, weight: FloatArray) -> FloatArray:
         """Its own, ``(kh, kw, in / groups, out)``, from the whole one in the caller's layout."""
@@ -192,11 +200,12 @@ class Part(NamedTuple):
         if not self.reads:
             return np.zeros(self.problem.spec.weight_shape, spec.dtype)
         weight = spec.weight_view(weight)
-        weight = weight[_slice(self.rows.taps[0])]
-        if len(self.columns.taps) == 1:  # a view: copying a large filter takes its time
-            taps = weight[:, _slice(self.columns.taps[0]), None]
+        if self.phases == 1:  # a view: copying a large filter takes its time
+            taps = weight[_slice(self.rows.taps[0]), _slice(self.columns.taps[0]), None]
         else:
-            taps = weight[:, np.array(self.columns.taps).T]
+            rows, columns = np.array(self.rows.taps).T, np.array(self.columns.taps).T
+            taps = weight[rows[:, None, :, None], columns[:, None]]
+            taps = taps.reshape(len(rows), len(columns), self.phases, *weight.shape[2:])
         kh, kw, phases, out, _ = taps.shape
         inner = spec.in_channels // spec.groups
         taps = taps.reshape(kh, kw, phases, out, spec.groups, inner)
@@ -206,10 +215,10 @@ class Part(NamedTuple):
 
     def bias(self, bias: FloatArray | None) -> FloatArray | None:
         """Its own, from that of the whole."""
-        phases = len(self.columns.taps)
-        if bias is None or phases == 1:
+        if bias is None or self.phases == 1:
             return bias
-        return np.repeat(bias, phases) if self.whole.spec.channels_first else np.tile(bias, phases)
+        repeat = np.repeat if self.whole.spec.channels_first else np.tile
+        return repeat(bias, self.phases)
 
     def inputs(self, x: FloatArray) -> FloatArray:
         """What it reads of an NHWC view of the input."""
@@ -219,16 +228,17 @@ class Part(NamedTuple):
         return x[:, self.rows.read(h), self.columns.read(w)]
 
     def outputs(self, array: FloatArray) -> FloatArray:
-        """Its places in an NHWC view of the result; several phases make one more axis."""
+        """Its places in an NHWC view of the result; several phases make more axes."""
         sh, sw = self.whole.spec.stride
-        phases = len(self.columns.taps)
         places = array[:, self.rows.first :: sh, self.columns.first :: sw]
-        if phases == 1:
+        if self.phases == 1:
             return places
         *shape, channels = places.shape
         *strides, channel = places.strides
-        runs = as_strided(places, (*shape, phases, channels), (*strides, array.strides[2], channel))
-        return runs.swapaxes(3, 4) if self.whole.spec.channels_first else runs
+        phases = (len(self.rows.taps), len(self.columns.taps))
+        steps = array.strides[1:3]
+        runs = as_strided(places, (*shape, *phases, channels), (*strides, *steps, channel))
+        return runs.swapaxes(4, 5) if self.whole.spec.channels_first else runs
 
 
 @lru_cache(128)
@@ -247,7 +257,7 @@ def parts(problem: TransposedProblem) -> tuple[Part, ...]:
         shape = (n, height, width, c)
         if not (height and width):
             gap = replace(spec, in_channels=1, groups=1)
-            phases = len(columns.taps)
+            phases = len(rows.taps) * len(columns.taps)
             own = _convolution(gap, (1, 1), padding=(h + rows.more, 0, 0, 0), phases=phases)
             shape = (n, 0, w + columns.more, 1)
         made.append(Part(problem, ConvProblem.build(own, shape), rows, columns))
@@ -285,9 +295,10 @@ class TransposedCall(NamedTuple):
         if residual is not None:
             residual = self.problem.view(usable(residual))
         for part, call in self.calls:
-            if residual is not None:  # copied unless one stride leads through all its channels
-                places = part.outputs(residual)
-                added = places.reshape(*places.shape[:3], -1)
+            if residual is not None:
+                added = part.outputs(residual)
+                if len(part.rows.taps) == 1:  # copied unless one stride leads through its channels
+                    added = added.reshape(*added.shape[:3], -1)
             call.run(part.inputs(x), part.outputs(out), added, num_threads)
 
 

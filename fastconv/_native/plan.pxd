@@ -54,12 +54,13 @@ cdef inline double writing(double bytes, double all) noexcept nogil:
                               + 2 * costs().memory * beyond(all, l3_bytes()))
 
 
-# An image of any strides, in bytes. An output's channels may come in runs of `run` of them, `c`
-# from one to the next and `next_run` from run to run; 0: in one.
+# An image of any strides, in bytes. The channels of an output and its residual may come in runs of
+# `run` of them, `c` from one to the next, and these in rows of `runs`: `next_run` is from run to
+# run, `next_row` from row to row. 0: in one.
 cdef struct Array:
     char *data
     ptrdiff_t n, h, w, c
-    ptrdiff_t run, next_run
+    ptrdiff_t run, next_run, runs, next_row
 
 
 # The sizes of a call: the problem's, or those of the problem seen as one long row.
@@ -107,24 +108,49 @@ cdef inline void lap(Timer *timer, int phase) noexcept nogil:
 
 
 cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
-    """A 4-D view; or a 5-D one, whose last two axes are runs of channels."""
+    """A 4-D view; or one of more axes, whose last ones are runs of channels and rows of those."""
     cdef Array a = Array(<char *>view.buf, view.strides[0], view.strides[1], view.strides[2],
-                         view.strides[3], 0, 0)
-    if view.ndim == 5 and view.shape[4] > 1:
-        a.c = view.strides[4]
-        if view.shape[3] > 1 and view.strides[3] != view.shape[4] * a.c:
-            a.run, a.next_run = view.shape[4], view.strides[3]
+                         view.strides[view.ndim - 1], 0, 0, 0, 0)
+    cdef ptrdiff_t[3] sizes, steps
+    cdef int count = 0, i
+    for i in range(3, view.ndim):   # as few axes as lead to all channels
+        if view.shape[i] == 1:
+            continue
+        if count and steps[count - 1] == view.shape[i] * view.strides[i]:
+            count -= 1
+            sizes[count] *= view.shape[i]
+        else:
+            sizes[count] = view.shape[i]
+        steps[count] = view.strides[i]
+        count += 1
+    if count > 0:
+        a.c = steps[count - 1]
+    if count > 1:
+        a.run, a.next_run = sizes[count - 1], steps[count - 2]
+    if count > 2:
+        a.runs, a.next_row = sizes[1], steps[0]
     return a
+
+
+cdef inline ptrdiff_t channel_at(const Array *a, ptrdiff_t channel) noexcept nogil:
+    """Bytes from a pixel's first channel to another."""
+    cdef ptrdiff_t run, row
+    if a.run == 0:
+        return channel * a.c
+    run, row = channel // a.run, 0
+    if a.runs > 0:
+        run, row = run % a.runs, run // a.runs
+    return row * a.next_row + run * a.next_run + channel % a.run * a.c
 
 
 cdef inline char *at(const Array *a, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w,
                      ptrdiff_t c) noexcept nogil:
-    return NULL if a.data == NULL else a.data + n * a.n + h * a.h + w * a.w + c * a.c
+    return NULL if a.data == NULL else a.data + n * a.n + h * a.h + w * a.w + channel_at(a, c)
 
 
-cdef inline bint scattered(const Array *out, ptrdiff_t item) noexcept nogil:
-    """Whether outputs are computed elsewhere first, as their channels do not lie together."""
-    return out.c != item or out.run > 0
+cdef inline bint scattered(const Array *out, ptrdiff_t item, ptrdiff_t slab_width) noexcept nogil:
+    """Whether outputs are computed elsewhere first, as those of a slab do not lie together."""
+    return out.c != item or (out.run > 0 and out.run % slab_width > 0)
 
 
 cdef inline void put(const fc_table *table, const Array *out, char *pixel, ptrdiff_t next_pixel,
@@ -134,8 +160,8 @@ cdef inline void put(const fc_table *table, const Array *out, char *pixel, ptrdi
     cdef ptrdiff_t run = out.run if out.run > 0 else channel + channels, count
     while channels > 0:
         count = min(channels, run - channel % run)
-        table.copy(pixel + channel // run * out.next_run + channel % run * out.c, next_pixel,
-                   out.c, src, src_pixel, table.itemsize, pixels, count)
+        table.copy(pixel + channel_at(out, channel), next_pixel, out.c, src, src_pixel,
+                   table.itemsize, pixels, count)
         src += count * table.itemsize
         channel += count
         channels -= count

@@ -57,7 +57,7 @@ cdef class Plan(Base):
     cdef Blocking usual_cut(self, ptrdiff_t num_threads) noexcept nogil:
         cdef Sizes z = self.size
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef Array x = Array(NULL, 0, 0, self.channels * item, item, 0, 0)
+        cdef Array x = Array(NULL, 0, 0, self.channels * item, item, 0, 0, 0, 0)
         if self.pointwise:
             z = Sizes(1, 1, z.n * z.h * z.w, 1, z.n * z.h * z.w)
         return self.cut(&z, num_threads, not self.readable_in_place(&x), False)
@@ -67,7 +67,7 @@ cdef class Plan(Base):
         cdef Call *call = &call_
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint in_place = self.readable_in_place(&arrays.x)
-        cdef bint staged = scattered(&arrays.out, item)
+        cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
         call.arrays = arrays
         # with the rows between its own, which others write in turn (of a transposed convolution)
         call.streams_out = max(self.output_bytes(), <double>self.size.n * self.size.oh * abs(

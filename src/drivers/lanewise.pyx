@@ -242,7 +242,7 @@ cdef class Plan(Base):
     cdef int layout(self, const Arrays *arrays) noexcept nogil:
         """How the arrays lie in memory."""
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef bint staged = scattered(&arrays.out, item)
+        cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
         if (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
                 and arrays.residual.data == NULL and self.size.ow >= self.filter.table.lanes):
             return PLANES

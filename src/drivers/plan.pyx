@@ -39,7 +39,8 @@ cdef class Plan:
     def run(self, x, out, residual, ptrdiff_t num_threads):
         """Convolve x into out. All are 4-D NHWC views; a residual's channels lie together.
 
-        Those of out may be two axes, so that no single stride need lead through them.
+        Those of out may be up to three axes, so that no single stride need lead through them; those
+        of the residual, too, if the last is of whole lines.
         """
         self._run(x, out, residual, num_threads, NULL)
 
@@ -66,7 +67,7 @@ cdef class Plan:
             PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
             PyObject_GetBuffer(out, &out_view, PyBUF_STRIDES | PyBUF_WRITABLE)
             arrays.x, arrays.out = array_of(&x_view), array_of(&out_view)
-            arrays.residual = Array(NULL, 0, 0, 0, 0, 0, 0)
+            arrays.residual = Array(NULL, 0, 0, 0, 0, 0, 0, 0, 0)
             arrays.times = times
             if residual is not None:
                 PyObject_GetBuffer(residual, &residual_view, PyBUF_STRIDES)

@@ -215,7 +215,7 @@ cdef class Plan(Base):
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef bint gathered = arrays.x.c != item, staged = scattered(&arrays.out, item)
+        cdef bint gathered = arrays.x.c != item, staged = scattered(&arrays.out, item, self.filter.slab_width)
         cdef Call call
         call.arrays, call.block = arrays, self.usual_cut(threads, gathered, staged)
         return self.share_out(
