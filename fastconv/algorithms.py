@@ -89,6 +89,9 @@ class Algorithm(Protocol):
     def supported(self) -> str:
         """What it can run, in words."""
 
+    def __hash__(self) -> int:
+        """What is made for it is kept."""
+
     @property
     def pack_cycles(self) -> tuple[float, float]:
         """Cycles of packing a filter: to begin with, and for each element of the packed form."""

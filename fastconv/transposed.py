@@ -27,7 +27,6 @@ from .algorithms import Call
 from .arrays import FloatArray, usable
 from .problem import ConvProblem, ConvSpec, Pair, TransposedProblem, TransposedSpec
 
-
 _TILE_BYTES = 128  # of a pixel's outputs in a register tile, at most and at every level a part of
 
 

@@ -185,3 +185,10 @@ def test_workspace_of_winograd(level, dtype, kernel, stride, channels):
             assert largest <= 4 * MIB or chosen.name != algorithm.name, (case, algorithm.name)
             seen.add(isinstance(chosen, Winograd))
     assert True in seen or kernel != (3, 3) or channels not in (64, 300)
+
+
+def test_few_calls_are_kept_that_index_their_columns():
+    layer = Conv1D(5, 4, 8, padding="same", pad_mode="reflect")
+    for length in range(10, 40):
+        layer(np.zeros((1, length, 4), np.float32))
+    assert len(layer._weights._calls) <= 8

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import NATIVE_LAYOUTS, OUT_LAYOUTS
 from hypothesis import given, settings
 from transposed_cases import Case, cases, check, judge
 
@@ -78,6 +79,12 @@ EDGES = [
     image((5, 7), 17, 9, 4, stride=2, padding=1, permute=True, **ALL),
     image((5, 7), 17, 9, 3, stride=2, padding=1, output_padding=1, batch=2, **ALL),
     image((6, 6), 8, 16, 3, stride=1, padding=1, **ALL),
+    # phases of several rows in one convolution, in every layout of the outputs and the residual
+    *(image((5, 9), 9, 32, 2, stride=2, **ALL, out_layout=o) for o in (None, *OUT_LAYOUTS)),
+    *(image((5, 9), 9, 32, 2, stride=2, **ALL, residual_layout=r) for r in NATIVE_LAYOUTS),
+    image((5, 7), 9, 64, (5, 4), stride=(3, 2), padding=(2, 1, 1, 1), **ALL, out_layout="window"),
+    image((5, 7), 9, 32, 2, stride=3, batch=2, **ALL),
+    image((17, 16), 5, 32, (3, 1), stride=(3, 1), dilation=2, bias=True),
     # layouts
     *(line(12, 8, 16, 5, stride=3, **ALL, out_layout=o) for o in ("window", "every other")),
     *(line(12, 8, 16, 5, stride=3, **ALL, out_layout=o) for o in ("flipped", "channels first")),

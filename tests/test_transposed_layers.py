@@ -143,10 +143,10 @@ def test_layers_agree_with_functions_for_lengths_in_turn(level):
         x = rng.integers(-4, 5, (1, length, 6)).astype(np.float32)
         np.testing.assert_allclose(layer(x), case.run(x, weight, bias), rtol=1e-4, atol=1e-4)
     packed = dict(layer._weights._packed)
-    for length in range(20, 40):
+    for length in range(20, 200):
         layer(np.zeros((1, length, 6), np.float32))
     assert layer._weights._packed == packed
-    assert len(layer._weights._calls) <= 8
+    assert len(layer._weights._calls) <= 128
 
 
 @pytest.mark.parametrize("permute", [False, True])

@@ -22,6 +22,7 @@ from fastconv._native.tiles cimport launch, run_pixels
 
 cdef enum:
     LEAST_PIXELS = 4        # of a tile two vectors wide: 8 accumulators, latency 4, two a cycle
+    PAIRING = 8             # more tiles by one in so many take longer than two rows at once
     MOST_ITEMS = 16         # for a thread; more are not considered
     COPIED_BYTES = 256      # of a pixel, if few channels of each set are copied,
     SET_ITEMS = 4           # and a thread has so many items yet
@@ -398,10 +399,13 @@ cdef class Plan(Base):
     cdef bint paired(self, const Sizes *z) noexcept nogil:
         """Whether tiles take half their pixels from a row and half from the next.
 
-        They do where a row alone would make tiles too small to hide a multiply-add's latency.
+        They do where tiles of one row are too small to hide a multiply-add's latency, or so many
+        more that they take longer.
         """
-        cdef ptrdiff_t most = self.tile_pixels
-        return 2 * z.ow <= most or z.ow // ceil_div(z.ow, most) < LEAST_PIXELS
+        cdef ptrdiff_t most = self.tile_pixels, tiles = ceil_div(z.ow, most)
+        if 2 * z.ow <= most or z.ow // tiles < LEAST_PIXELS:
+            return True
+        return z.oh > 1 and PAIRING * 2 * tiles > (PAIRING + 1) * ceil_div(z.ow, most // 2)
 
     cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
                          char *work) noexcept nogil:
