@@ -57,7 +57,7 @@ def test_memory_does_not_grow_with_the_lengths_seen(layer):
     assert len(layer._weights._packed) <= packed + 1  # shortest may leave out taps
     # what grows has many blocks; one may be the interpreter's table of strings, grown anew
     blocks = sorted(trace.size for trace in snapshot.traces)
-    assert sum(blocks[:-1]) < 300_000, "\n".join(map(str, snapshot.statistics("lineno")[:3]))
+    assert sum(blocks[:-1]) < 600_000, "\n".join(map(str, snapshot.statistics("lineno")[:3]))
 
 
 @pytest.mark.parametrize(
