@@ -38,6 +38,7 @@ MODULES = (
     "lanewise",
     "winograd",
     "gradient",
+    "winograd_gradient",
     "machine",
 )
 

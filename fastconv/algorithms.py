@@ -228,6 +228,7 @@ class Winograd:
     dims: int
     relative_error: float
     stride: int = 1
+    learns: bool = False  # whether it has a filter's gradient
     pack_cycles: ClassVar[tuple[float, float]] = (10000.0, 5.0)  # Intel Xeon, Cascade Lake
 
     @property
@@ -336,12 +337,16 @@ class Winograd:
         packed.pack(view, bias, number, (kind, taps))
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
+        upright = self._upright(problem.spec)
+        plan = winograd.Plan(*self.planned(problem, packed, upright))
+        return Call(self, problem, packed, plan, upright)
+
+    def planned(self, problem: ConvProblem, packed: Filter, upright: bool) -> tuple[Any, ...]:
+        """What a plan is told, of the convolution or of its filter's gradient."""
         spec = problem.spec
-        upright = self._upright(spec)
         kind = _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
         kernel = spec.kernel[::-1] if upright else spec.kernel
-        plan = winograd.Plan(packed, *_common(problem, upright), kind, kernel, self._pieces(spec))
-        return Call(self, problem, packed, plan, upright)
+        return (packed, *_common(problem, upright), kind, kernel, self._pieces(spec))
 
 
 class Fourier:
@@ -464,10 +469,10 @@ def _common(problem: ConvProblem, upright: bool) -> tuple[Any, ...]:
 ALGORITHMS: tuple[Algorithm, ...] = (
     Depthwise(),
     Grouped(),
-    Winograd(4, 3, 2, 1.65),
+    Winograd(4, 3, 2, 1.65, learns=True),
     Winograd(2, 3, 2, 0.6),
     Winograd(6, 3, 2, 7.0),
-    Winograd(2, 5, 2, 1.1),
+    Winograd(2, 5, 2, 1.1, learns=True),
     Winograd(4, 5, 2, 4.0),
     Winograd(4, 4, 2, 2.5),
     Winograd(3, 2, 2, 0.87),

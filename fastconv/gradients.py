@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import planning, threads, transposed
-from ._native import gradient
+from ._native import gradient, winograd_gradient
+from .algorithms import ALGORITHMS, Winograd
 from .arrays import ArrayLike, FloatArray, destination, empty, take, usable
 from .functional import bind, bind_transposed, take_filter
 from .levels import running
@@ -51,37 +52,72 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
         raise ValueError(f"kernel_shape must be {wanted}; got kernel_shape={shape}")
 
 
+# Those whose transforms have a filter's gradient.
+_LEARNING = tuple(a for a in ALGORITHMS if isinstance(a, Winograd) and a.learns)
+
+
+def _check_algorithm(spec: ConvSpec, algorithm: str) -> None:
+    """Refuse an `algorithm` by which the gradient of this filter is not computed."""
+    names = ["auto", "direct", *(a.name for a in _LEARNING if a.supports(spec))]
+    if not (isinstance(algorithm, str) and algorithm in names):
+        raise ValueError(
+            f"algorithm must be one of {', '.join(names)} for the gradient of a filter of kernel "
+            f"{spec.kernel}, stride {spec.stride}; got algorithm={algorithm!r}"
+        )
+
+
 @lru_cache(256)
-def _plan(problem: ConvProblem, level: str) -> gradient.Plan:
-    """What computes the filter's gradient. Plans hold no arrays, so those last used are kept."""
+def _plan(
+    problem: ConvProblem, algorithm: str, level: str
+) -> gradient.Plan | winograd_gradient.Plan:
+    """What computes the filter's gradient: the named algorithm, or for "auto" the cheapest.
+
+    Plans hold no arrays, so those last used are kept.
+    """
     spec = problem.spec
-    return gradient.Plan(
-        (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels),
-        problem.input_shape,
-        problem.output_shape[1:3],
-        spec.groups,
-        spec.stride,
-        (problem.padding[0], problem.padding[2]),
-        spec.dilation,
-        spec.pad_value,
-        *problem.index_maps(),
-        level,
-        spec.dtype.itemsize,
-    )
+    plans: list[gradient.Plan | winograd_gradient.Plan] = [
+        winograd_gradient.Plan(*a.planned(problem, a.filter(spec, level), upright=False))
+        for a in _LEARNING
+        if algorithm in ("auto", a.name) and a.supports(spec)
+    ]
+    if algorithm in ("auto", "direct"):
+        direct = gradient.Plan(
+            (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels),
+            problem.input_shape,
+            problem.output_shape[1:3],
+            spec.groups,
+            spec.stride,
+            (problem.padding[0], problem.padding[2]),
+            spec.dilation,
+            spec.pad_value,
+            *problem.index_maps(),
+            level,
+            spec.dtype.itemsize,
+        )
+        plans.append(direct)
+    return min(plans, key=lambda plan: plan.cost(1))
 
 
 def _filter_gradient(
-    problem: ConvProblem, x: FloatArray, dy: FloatArray, out: Any, num_threads: int | None
+    problem: ConvProblem,
+    x: FloatArray,
+    dy: FloatArray,
+    algorithm: str,
+    out: Any,
+    num_threads: int | None,
 ) -> None:
     """Fill `out` from NHWC views."""
     spec = problem.spec
     if 0 in x.shape or 0 in dy.shape:
         out[...] = 0
         return
-    plan = _plan(problem, running())
+    plan = _plan(problem, algorithm, running())
     whole = out if out.flags.c_contiguous else empty(out.shape, spec.dtype)
     number = threads.count(num_threads, plan.worthwhile_threads)
-    plan.run(usable(x), usable(dy), spec.weight_view(whole), number)
+    dy = usable(dy)
+    if isinstance(plan, winograd_gradient.Plan) and dy.strides[-1] != dy.itemsize:
+        dy = np.ascontiguousarray(dy)
+    plan.run(usable(x), dy, spec.weight_view(whole), number)
     if whole is not out:
         out[...] = whole
 
@@ -178,6 +214,7 @@ def _conv_weight_grad(
     x: ArrayLike,
     dy: ArrayLike,
     kernel_shape: Sequence[int],
+    algorithm: str,
     out: Any,
     num_threads: int | None,
     **parameters: Any,
@@ -194,11 +231,13 @@ def _conv_weight_grad(
         **parameters,
     )
     _fits(shape, spec.weight_shape)
+    _check_algorithm(spec, algorithm)
     problem = ConvProblem.build(spec, image.shape)
     given = take(dy, "dy", spec.dtype, problem.result_shape)
     result = destination(out, shape, spec.dtype, (("x", image), ("dy", given)))
     threads.check(num_threads)
-    _filter_gradient(problem, problem.view(image), problem.view(given), result, num_threads)
+    views = problem.view(image), problem.view(given)
+    _filter_gradient(problem, *views, algorithm, result, num_threads)
     return result if out is None else out
 
 
@@ -292,6 +331,7 @@ def _conv_transpose_weight_grad(
     dy: ArrayLike,
     kernel_shape: Sequence[int],
     groups: int,
+    algorithm: str,
     out: Any,
     num_threads: int | None,
     **parameters: Any,
@@ -303,11 +343,12 @@ def _conv_transpose_weight_grad(
     _fits(shape, problem.spec.weight_shape)
     given = take(dy, "dy", dtype, problem.result_shape)
     back, read = _of_transposed(problem)
+    _check_algorithm(back.spec, algorithm)
     result = destination(out, shape, dtype, (("x", image), ("dy", given)))
     threads.check(num_threads)
     whole = result if dims == 2 else result[None]
     outputs = problem.view(given)[:, *read]
-    _filter_gradient(back, outputs, problem.view(image), whole, num_threads)
+    _filter_gradient(back, outputs, problem.view(image), algorithm, whole, num_threads)
     return result if out is None else out
 
 
@@ -375,7 +416,7 @@ def conv_bias_grad(
         return result if out is None else out
     problem = _of_bias(view.shape, dtype)
     ones: NDArray[Any] = np.broadcast_to(np.ones(1, dtype), problem.shape)
-    _filter_gradient(problem, ones, view, result[None, None, None], num_threads)
+    _filter_gradient(problem, ones, view, "direct", result[None, None, None], num_threads)
     return result if out is None else out
 
 
@@ -452,6 +493,7 @@ def conv2d_weight_grad(
     groups: int = 1,
     pad_mode: PadMode = "constant",
     pad_value: float = 0.0,
+    algorithm: str = "auto",
     out: FloatArray | None = None,
     num_threads: int | None = None,
 ) -> FloatArray:
@@ -470,6 +512,9 @@ def conv2d_weight_grad(
         Of the filter, (kh, kw, c / groups, o).
     stride, padding, dilation, groups, pad_mode, pad_value
         As they were given to `conv2d`.
+    algorithm : {"auto", "direct"} or str
+        "winograd_4x4_3x3" and "winograd_2x2_5x5" are for such kernels and stride 1. Sums of theirs
+        are of transformed pixels: a NaN or infinity reaches all taps of its channel.
     out, num_threads
         As in `conv2d`.
 
@@ -498,6 +543,7 @@ def conv2d_weight_grad(
         x,
         dy,
         kernel_shape,
+        algorithm,
         out,
         num_threads,
         stride=stride,
@@ -576,6 +622,7 @@ def conv_transpose2d_weight_grad(
     output_padding: Sizes = 0,
     dilation: Sizes = 1,
     groups: int = 1,
+    algorithm: str = "auto",
     out: FloatArray | None = None,
     num_threads: int | None = None,
 ) -> FloatArray:
@@ -591,6 +638,9 @@ def conv_transpose2d_weight_grad(
         Of the filter, (kh, kw, o / groups, c).
     stride, padding, output_padding, dilation, groups
         As they were given to `conv_transpose2d`.
+    algorithm : {"auto", "direct"} or str
+        "winograd_4x4_3x3" and "winograd_2x2_5x5" are for such kernels and stride 1. Sums of theirs
+        are of transformed pixels: a NaN or infinity reaches all taps of its channel.
     out, num_threads
         As in `conv2d`.
 
@@ -612,6 +662,7 @@ def conv_transpose2d_weight_grad(
         dy,
         kernel_shape,
         groups,
+        algorithm,
         out,
         num_threads,
         stride=stride,
@@ -694,6 +745,7 @@ def conv1d_weight_grad(
     groups: int = 1,
     pad_mode: PadMode = "constant",
     pad_value: float = 0.0,
+    algorithm: str = "auto",
     out: FloatArray | None = None,
     num_threads: int | None = None,
 ) -> FloatArray:
@@ -712,6 +764,8 @@ def conv1d_weight_grad(
         Of the filter, (k, c / groups, o).
     stride, padding, dilation, groups, pad_mode, pad_value
         As they were given to `conv1d`.
+    algorithm : {"auto", "direct"}
+        One-dimensional filters have no other.
     out, num_threads
         As in `conv1d`.
 
@@ -732,6 +786,7 @@ def conv1d_weight_grad(
         x,
         dy,
         kernel_shape,
+        algorithm,
         out,
         num_threads,
         stride=stride,
@@ -810,6 +865,7 @@ def conv_transpose1d_weight_grad(
     output_padding: Sizes = 0,
     dilation: Sizes = 1,
     groups: int = 1,
+    algorithm: str = "auto",
     out: FloatArray | None = None,
     num_threads: int | None = None,
 ) -> FloatArray:
@@ -825,6 +881,8 @@ def conv_transpose1d_weight_grad(
         Of the filter, (k, o / groups, c).
     stride, padding, output_padding, dilation, groups
         As they were given to `conv_transpose1d`.
+    algorithm : {"auto", "direct"}
+        One-dimensional filters have no other.
     out, num_threads
         As in `conv1d`.
 
@@ -846,6 +904,7 @@ def conv_transpose1d_weight_grad(
         dy,
         kernel_shape,
         groups,
+        algorithm,
         out,
         num_threads,
         stride=stride,

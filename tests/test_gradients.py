@@ -8,7 +8,7 @@ import pytest
 import reference
 import winograd_bound
 from cases import LAYOUTS, OUT_LAYOUTS, Case, assert_canaries_alive
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from strategies import cases
 
 import fastconv
@@ -69,9 +69,8 @@ def assert_within(got, wanted, bound):
         )
 
 
-def check_weight_grad(case, dtype):
+def check_weight_grad(case, dtype, algorithm="direct"):
     x, weight, dy = draw(case, dtype)
-    x, dy = (x.astype(dtype), dy)
     out, buffer = None, None
     if case.out_layout is not None and weight.size:
         out, buffer = OUT_LAYOUTS["window"](weight.shape, dtype)
@@ -80,6 +79,7 @@ def check_weight_grad(case, dtype):
         LAYOUTS[case.residual_layout](dy),
         weight.shape,
         pad_value=case.pad_value,
+        algorithm=algorithm,
         out=out,
         **parameters(case),
     )
@@ -87,7 +87,13 @@ def check_weight_grad(case, dtype):
     shape = (1,) * (4 - weight.ndim) + weight.shape
     rest = {**oracle_parameters(case), "pad_value": case.pad_value}
     wanted = reference.conv2d_weight_grad(image(x), image(dy), shape, **rest).reshape(weight.shape)
-    if case.data == "integers":
+    if algorithm != "direct":
+        transform = next((a.m, a.r) for a in ALGORITHMS if a.name == algorithm)
+        del rest["stride"], rest["pad_value"]
+        assert_within(
+            got, wanted, winograd_bound.weight_grad_tolerance(dtype, transform, x, dy, **rest)
+        )
+    elif case.data == "integers":
         np.testing.assert_array_equal(got, wanted)
     else:
         rest["pad_value"] = abs(case.pad_value)
@@ -173,6 +179,70 @@ EDGES = [
 @pytest.mark.parametrize("case", EDGES, ids=str)
 def test_weight_grad_at_edges(level, dtype, case):
     check_weight_grad(case, dtype)
+
+
+LEARNING = {"winograd_4x4_3x3": 3, "winograd_2x2_5x5": 5}
+
+
+@pytest.mark.parametrize("algorithm", LEARNING)
+@settings(max_examples=25)
+@given(case=cases(axes=2))
+def test_weight_grad_by_winograd(level, dtype, algorithm, case):
+    k = LEARNING[algorithm]
+    case = replace(case, kernel=(k, k), stride=1, pad_value=0.0)
+    assume(
+        all(
+            n + sum(p) > (k - 1) * d
+            for n, p, d in zip(case.size, case.sides, case.per_axis(case.dilation), strict=True)
+        )
+    )
+    check_weight_grad(case, dtype, algorithm)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        # parts of the inputs, slabs of a vector and less, blocks, chunks
+        *(Case((13, 14), c, 20, (3, 3), padding=1) for c in (1, 14, 15, 48, 49, 97, 150)),
+        *(Case((5, 9), 7, f, (3, 3), padding=1) for f in (1, 8, 15, 16, 17, 31, 32, 33, 63, 65)),
+        *(Case((n, n + 1), 9, 20, (3, 3), padding=1, batch=5) for n in (1, 2, 3, 4, 5, 8, 31)),
+        Case((60, 70), 5, 9, (3, 3), padding=1, batch=3),
+        Case((25, 30), 40, 36, (3, 3), padding=2, dilation=(3, 2), groups=2, pad_mode="reflect"),
+        Case((9, 10), 6, 8, (3, 3), padding=(0, 4, 3, 0), x_layout="strided"),
+        Case((9, 40), 70, 8, (3, 3), x_layout="fortran", residual_layout="fortran"),
+    ],
+    ids=str,
+)
+def test_weight_grad_by_winograd_at_edges(level, dtype, case):
+    check_weight_grad(replace(case, data="normal"), dtype, "winograd_4x4_3x3")
+
+
+@pytest.mark.parametrize("groups", [1, 16])
+def test_weight_grad_chooses_as_it_computes(level, groups):
+    """By the transforms if groups are large, with the same bits as by name, and near to direct."""
+    rng = np.random.default_rng(6)
+    x, dy = (rng.standard_normal((2, 30, 30, 64), np.float32) for _ in range(2))
+    options = {"padding": 1, "groups": groups}
+    shape = (3, 3, 64 // groups, 64)
+    plain, named, chosen = (
+        fastconv.conv2d_weight_grad(x, dy, shape, algorithm=algorithm, **options)
+        for algorithm in ("direct", "winograd_4x4_3x3", "auto")
+    )
+    assert not np.array_equal(plain, named)
+    np.testing.assert_array_equal(chosen, named if groups == 1 else plain)
+    wide = fastconv.conv2d_weight_grad(
+        x.astype(np.float64), dy.astype(np.float64), shape, algorithm="direct", **options
+    )
+    errors = [np.sqrt(np.mean((got - wide) ** 2)) for got in (plain, named)]
+    assert errors[1] < 4 * errors[0]
+
+
+def test_weight_grad_says_which_algorithms_there_are():
+    x, dy = np.zeros((1, 8, 8, 4), np.float32), np.zeros((1, 4, 4, 4), np.float32)
+    with pytest.raises(ValueError, match=r"one of auto, direct for .* stride \(2, 2\)"):
+        fastconv.conv2d_weight_grad(
+            x, dy, (3, 3, 4, 4), stride=2, padding=1, algorithm="winograd_4x4_3x3"
+        )
 
 
 STRIDED = [
@@ -318,6 +388,7 @@ def test_against_torch(case):
     "case",
     [
         Case((56, 56), 20, 40, (3, 3), padding=1, batch=3),  # chunks
+        Case((14, 14), 150, 100, (3, 3), padding=1, batch=3),  # parts of the inputs
         Case((7, 7), 200, 300, (3, 3), padding=1, batch=2),  # pieces of the filter
         Case((40, 40), 3, 40, (7, 7), padding=3, stride=2, batch=3),
         Case((40, 40), 40, 40, (3, 3), padding=1, groups=40, pad_mode="edge"),

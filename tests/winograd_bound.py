@@ -172,3 +172,39 @@ def tolerance(dtype, transform, x, weight, bias=None, *, residual=None, **parame
         if added is not None:
             error += reference.gamma(FEW, np.finfo(dtype).eps / 2) * abs(added.astype(np.float64))
     return max(1.0, abs(parameters.get("slope", 1.0))) * error + oracles
+
+
+def weight_grad_tolerance(dtype, transform, x, dy, *, padding, dilation, groups, pad_mode):
+    """How far a filter's gradient may lie from the oracle, for F(m, r) in both axes.
+
+    It is G^T [sum over tiles of (B^T d B) * (A dy A^T)] G. With magnitudes in the place of all
+    numbers that is a bound on what each rounding is relative to: of the transforms, of one product
+    and of a sum over all tiles.
+    """
+    m, r = transform
+    axis = Axis(m, r, 1, r, True)
+    padded = reference.pad(x.astype(np.float64), padding, pad_mode, np.float64(0))
+    magnitude, tiles = [], 0
+    for xg, dyg in zip(np.split(padded, groups, 3), np.split(dy, groups, 3), strict=True):
+        total = np.zeros((xg.shape[3], dyg.shape[3], axis.n, axis.n))
+        for i, j in np.ndindex(*dilation):
+            outputs = abs(dyg[:, i :: dilation[0], j :: dilation[1]].astype(np.float64))
+            n, oh, ow, f = outputs.shape
+            if not outputs.size:
+                continue
+            high, wide = axis.tiles(oh), axis.tiles(ow)
+            outputs = fill(outputs, high * m, wide * m).reshape(n, high, m, wide, m, f)
+            inputs = fill(
+                abs(xg[:, i :: dilation[0], j :: dilation[1]]), axis.inputs(oh), axis.inputs(ow)
+            )
+            windows = np.lib.stride_tricks.sliding_window_view(inputs, (axis.n, axis.n), (1, 2))
+            v = both(abs(axis.bt), windows[:, :: axis.step, :: axis.step], abs(axis.bt))
+            a = abs(axis.at).T
+            total += np.einsum(
+                "ntucij,ntufij->cfij", v, both(a, outputs.transpose(0, 1, 3, 5, 2, 4), a)
+            )
+            tiles += n * high * wide
+        magnitude.append(both(abs(axis.g).T, total, abs(axis.g).T).transpose(2, 3, 0, 1))
+    roundings = 2 * axis.roundings + 2 * (m + 1) + 2 * (axis.n + 2) + tiles + FEW
+    unit = sum(reference.gamma(roundings, np.finfo(d).eps / 2) for d in (dtype, np.float64))
+    return unit * np.concatenate(magnitude, 3) + roundings * np.finfo(dtype).smallest_subnormal

@@ -35,6 +35,9 @@ class Plan:
     ) -> None:
         """Fill a contiguous `out` from NHWC views of any strides, without the GIL."""
 
+    def cost(self, num_threads: int) -> float:
+        """Estimated cycles of a call on one thread."""
+
     @property
     def worthwhile_threads(self) -> int:
         """More threads than these would not gain."""

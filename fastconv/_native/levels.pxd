@@ -113,11 +113,28 @@ cdef extern from "table.h":
         char *out
         ptrdiff_t out_product
 
+    ctypedef struct fc_winograd_spread:
+        const char *dy
+        ptrdiff_t dy_row, dy_pixel
+        ptrdiff_t tiles, rows, cols
+        ptrdiff_t vectors, last
+        char *out
+        ptrdiff_t out_tile, out_product
+
+    ctypedef struct fc_winograd_collect:
+        const char *sums
+        ptrdiff_t product
+        ptrdiff_t vectors
+        char *out
+        ptrdiff_t out_tap
+
     ctypedef struct fc_winograd:
         int m, n, dims, unique
         const fc_points *points
         void (*input)(const fc_winograd_input *) noexcept nogil
         void (*output)(const fc_winograd_output *) noexcept nogil
+        void (*spread)(const fc_winograd_spread *) noexcept nogil
+        void (*collect)(const fc_winograd_collect *) noexcept nogil
 
     ctypedef struct fc_table:
         int itemsize, lanes, pixels, vectors

@@ -25,6 +25,7 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
+from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, allocate, fc_gradient, fc_table, find_table,
     give_workspace, l2_bytes, take_workspace,
@@ -210,8 +211,16 @@ cdef class Plan:
         cdef double pixels = <double>self.size.n * self.size.oh * self.size.ow
         if self.grouped:   # a permutation for each multiply-add
             return pixels * self.inputs * self.slabs
-        cdef double step = step_cycles(ceil_div(inputs, tiles), 2)
-        return pixels * (self.inputs / inputs) * tiles * step * vectors / 2
+        cdef ptrdiff_t height = ceil_div(inputs, tiles)
+        cdef double step = step_cycles(height, self.vectors)
+        # sums are loaded and stored once for each block
+        step += (costs().call + 2 * height * self.vectors * costs().store) / (
+            self.images * self.rows * self.cols)
+        return pixels * (self.inputs / inputs) * tiles * step * vectors / self.vectors
+
+    def cost(self, ptrdiff_t num_threads):
+        """Estimated cycles of a call on one thread."""
+        return self.cycles()
 
     def run(self, x, dy, out, ptrdiff_t num_threads):
         cdef Py_buffer x_view, dy_view, out_view

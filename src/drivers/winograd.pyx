@@ -30,8 +30,6 @@ from fastconv._native.tiles cimport run_pixels
 
 
 cdef enum:
-    MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
-    GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
     STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
@@ -47,47 +45,8 @@ def transforms(str level, int itemsize):
     ])
 
 
-# Tiles of a row of the grid.
-cdef struct Tiles:
-    ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels
-    ptrdiff_t row, col, count       # tile row, first tile column, tiles
-
-
-# Columns of the image that lie side by side in a row of tiles, from its `first` on.
-cdef struct Segment:
-    ptrdiff_t first, col, count
-
-
-# How a call is cut: `tiles` to a block, `chunk` slabs of a set.
-cdef struct Blocking:
-    ptrdiff_t tiles, blocks, chunk, chunks
-    ptrdiff_t columns   # of inputs that are transformed in one call
-    ptrdiff_t staged    # tiles whose outputs are spread together; 0: channels lie together
-    ptrdiff_t taps_bytes, stage_bytes, products_bytes, outputs_bytes, inputs_bytes
-    ptrdiff_t bytes   # workspace of a thread: all of these
-    double cycles
-
-
-cdef struct Call:
-    const Arrays *arrays
-    Blocking block
-
-
 cdef class Plan(Base):
     """Winograd convolution by transform `kind`, of pieces_h x pieces_w pieces of a filter."""
-    cdef const fc_winograd *kind
-    cdef ptrdiff_t m_h, n_h, m_w, n_w
-    cdef ptrdiff_t points                       # n_h * n_w, products of a tile
-    cdef ptrdiff_t pieces_h, pieces_w
-    cdef ptrdiff_t rows_read, cols_read         # of the padded image, by any output
-    cdef ptrdiff_t tile_rows, tile_cols         # of outputs
-    cdef ptrdiff_t grid_rows, grid_cols, total  # of inputs
-    cdef ptrdiff_t input_product, input_tile    # bytes from product to product, tile to tile
-    cdef char *constants                        # ZEROS, then a pixel of padding, and one of zeros
-    # the cut last used
-    cdef Blocking last_block
-    cdef ptrdiff_t last_threads
-    cdef bint last_gathered, last_staged
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation, int kind, kernel, pieces):
@@ -166,17 +125,13 @@ cdef class Plan(Base):
         cdef double outputs = self.m_h * self.m_w * wide
         cdef double image = <double>self.size.n * self.size.oh * self.size.ow * (
             self.filter.out_channels * item)
-        b.columns = MOST_COLUMNS
-        if gathered:
-            b.columns = max(self.n_w, GATHERED_BYTES // (self.n_h * lanes * item))
-        b.taps_bytes = b.columns * (self.n_h * sizeof(char *) + sizeof(Segment))
-        b.stage_bytes = max(GATHERED_BYTES, b.columns * self.n_h * lanes * item) if gathered else 0
+        b.reading = self.find_reading(gathered)
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
         b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * slab)) if staged else 0
         b.outputs_bytes = b.staged * self.m_h * self.m_w * slab
         b.inputs_bytes = inputs * self.input_tile
-        b.bytes = (b.taps_bytes + b.stage_bytes + b.products_bytes + b.outputs_bytes
-                   + b.inputs_bytes + L1_LINE)
+        b.bytes = (b.reading.bytes + b.products_bytes + b.outputs_bytes + b.inputs_bytes
+                   + L1_LINE)
         # each slab reads its filter and the inputs from beyond L2, as far as that does not hold them
         used = b.inputs_bytes + b.products_bytes
         streamed = streaming(panels * beyond(filters, l2_bytes()), filters * self.filter.sets)
@@ -238,7 +193,9 @@ cdef class Plan(Base):
         cdef char *inputs = products + b.products_bytes
         cdef Timer timer = start_timer(arrays, thread)
         work = inputs + b.inputs_bytes
-        self.transform(arrays, b, s, first, min(last + self.halo(), self.total), work, inputs)
+        self.transform(&arrays.x, &b.reading, s * self.filter.depth, self.filter.depth, first,
+                       min(last + self.halo(), self.total), work, inputs, self.input_tile,
+                       self.input_product)
         lap(&timer, INPUTS)
         while j < end:
             step = self.multiply(s, j, last - first, inputs, products)
@@ -262,25 +219,38 @@ cdef class Plan(Base):
         t.n = rest // self.dilation_h
         return t
 
-    cdef void transform(self, const Arrays *arrays, const Blocking *b, ptrdiff_t s,
-                        ptrdiff_t first, ptrdiff_t last, char *work, char *inputs) noexcept nogil:
-        """Transform the inputs of some tiles."""
+    cdef Reading find_reading(self, bint gathered) noexcept nogil:
+        cdef Reading r
+        cdef ptrdiff_t vector = self.filter.table.lanes * self.filter.table.itemsize
+        r.columns = MOST_COLUMNS
+        if gathered:
+            r.columns = max(self.n_w, GATHERED_BYTES // (self.n_h * vector))
+        r.taps_bytes = r.columns * (self.n_h * sizeof(char *) + sizeof(Segment))
+        r.stage_bytes = max(GATHERED_BYTES, r.columns * self.n_h * vector) if gathered else 0
+        r.bytes = r.taps_bytes + r.stage_bytes
+        return r
+
+    cdef void transform(self, const Array *x, const Reading *b, ptrdiff_t channel,
+                        ptrdiff_t depth, ptrdiff_t first, ptrdiff_t last, char *work,
+                        char *inputs, ptrdiff_t tile, ptrdiff_t product) noexcept nogil:
+        """Transform inputs of some tiles, `depth` channels from `channel` on.
+
+        `tile` and `product` are the bytes from tile to tile and from product to product.
+        """
         cdef const char **taps = <const char **>work
         cdef Segment *segments = <Segment *>(taps + b.columns * self.n_h)
         cdef char *stage = work + b.taps_bytes
         cdef const char *p
-        cdef const Array *x = &arrays.x
         cdef fc_winograd_input t
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t depth = self.filter.depth, channel = s * depth, chunk = 0, c = 0, i, j
+        cdef ptrdiff_t chunk = 0, c = 0, i, j
         cdef ptrdiff_t row, col, count, runs
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = (b.columns - self.n_w) // step + 1
         cdef ptrdiff_t rows[9]
         t.taps = <const char *const *>taps
-        t.channels = depth
-        t.out_tile, t.out_product = self.input_tile, self.input_product
+        t.out_tile, t.out_product = tile, product
         while first < last:
             tiles = self.tiles_at(first, min(last, first + most))
             for i in range(self.n_h):
@@ -311,7 +281,7 @@ cdef class Plan(Base):
                         if rows[i] == NOTHING or col == NOTHING:
                             p += self.input_product
                     taps[j * self.n_h + i] = p
-            t.tiles = tiles.count
+            t.tiles, t.channels = tiles.count, depth
             t.out = inputs
             if not b.stage_bytes:
                 self.kind.input(&t)
@@ -325,7 +295,7 @@ cdef class Plan(Base):
                 self.kind.input(&t)
                 t.out += chunk * item
                 c += chunk
-            inputs += tiles.count * self.input_tile
+            inputs += tiles.count * tile
             first += tiles.count
 
     cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil:

@@ -107,15 +107,31 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
         FC_NAME(output)(t, 0, 1, &fc_points_##p, m);                                           \
     }
 #define FC_ENTRY_2(m, n, unique, p)                                                            \
-    {m, n, 2, unique, &fc_points_##p, FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p)},
+    {m, n, 2, unique, &fc_points_##p, FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p), 0, 0},
 #define FC_ENTRY_1(m, n, unique, p)                                                            \
-    {m, n, 1, unique, &fc_points_##p, FC_NAME(input1_##m##_##p), FC_NAME(output1_##m##_##p)},
-#define FC_EACH_WINOGRAD(TWO, ONE)                                                             \
-    TWO(2, 4, 4, 4) TWO(4, 6, 6, 6) TWO(2, 6, 6, 6) TWO(4, 7, 7, 7) TWO(6, 8, 8, 8)            \
-    TWO(4, 8, 8, 8) TWO(3, 4, 4, 4) TWO(4, 5, 5, 5) TWO(3, 7, 5, 4_and_3) TWO(4, 9, 6, 5_and_4)  \
-    ONE(4, 6, 6, 6) ONE(4, 7, 7, 7) ONE(5, 6, 6, 6) ONE(4, 9, 6, 5_and_4)
+    {m, n, 1, unique, &fc_points_##p, FC_NAME(input1_##m##_##p), FC_NAME(output1_##m##_##p), 0, 0},
 
-FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
+/* Those that have a filter's gradient. */
+#define FC_LEARNING_2(m, n, unique, p)                                                         \
+    FC_WINOGRAD_2(m, n, unique, p)                                                             \
+    static void FC_NAME(spread_##m##_##p)(const fc_winograd_spread *t)                         \
+    {                                                                                          \
+        FC_NAME(spread)(t, &fc_points_##p, m);                                                 \
+    }                                                                                          \
+    static void FC_NAME(collect_##m##_##p)(const fc_winograd_collect *t)                       \
+    {                                                                                          \
+        FC_NAME(collect)(t, &fc_points_##p, n - m + 1);                                        \
+    }
+#define FC_LEARNING_ENTRY_2(m, n, unique, p)                                                   \
+    {m, n, 2, unique, &fc_points_##p, FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p),     \
+     FC_NAME(spread_##m##_##p), FC_NAME(collect_##m##_##p)},
+
+#define FC_EACH_WINOGRAD(TWO, LEARNING_2, ONE)                                                 \
+    TWO(2, 4, 4, 4) LEARNING_2(4, 6, 6, 6) LEARNING_2(2, 6, 6, 6) TWO(4, 7, 7, 7)              \
+    TWO(6, 8, 8, 8) TWO(4, 8, 8, 8) TWO(3, 4, 4, 4) TWO(4, 5, 5, 5) TWO(3, 7, 5, 4_and_3)      \
+    TWO(4, 9, 6, 5_and_4) ONE(4, 6, 6, 6) ONE(4, 7, 7, 7) ONE(5, 6, 6, 6) ONE(4, 9, 6, 5_and_4)
+
+FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
 
 #define FC_TABLE                                                                               \
     {                                                                                          \
@@ -142,7 +158,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_WINOGRAD_1)
                              {FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 3)},                   \
                              {FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 4)}},                  \
         .add = FC_NAME(add), .pack = FC_NAME(pack),                                            \
-        .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_ENTRY_1)},                                \
+        .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_LEARNING_ENTRY_2, FC_ENTRY_1)},           \
         .winograd_filter = FC_NAME(filter),                                                    \
         .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \
     }

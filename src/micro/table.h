@@ -157,13 +157,36 @@ typedef struct {
     ptrdiff_t out_product;
 } fc_winograd_filter;
 
-/* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. */
+/* The output transform's transpose, of `tiles` tiles side by side: of their gradients rows x cols
+ * exist, the others are zero. */
+typedef struct {
+    const char *dy;
+    ptrdiff_t dy_row, dy_pixel;
+    ptrdiff_t tiles, rows, cols;
+    ptrdiff_t vectors, last;
+    char *out; /* [points][tiles][vectors], aligned */
+    ptrdiff_t out_tile, out_product;
+} fc_winograd_spread;
+
+/* The filter transform's transpose, of so many vectors that lie together. */
+typedef struct {
+    const char *sums; /* [points], aligned */
+    ptrdiff_t product;
+    ptrdiff_t vectors;
+    char *out; /* [taps], aligned */
+    ptrdiff_t out_tap;
+} fc_winograd_collect;
+
+/* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. Those of the
+ * filter's gradient are for stride 1 and the most taps, or NULL. */
 typedef struct {
     int m, n, dims; /* outputs and points along an axis; 1: along columns only, 2: both */
     int unique;     /* points of different filters: all odd inputs have the same */
     const fc_points *points;
     void (*input)(const fc_winograd_input *);
     void (*output)(const fc_winograd_output *);
+    void (*spread)(const fc_winograd_spread *);
+    void (*collect)(const fc_winograd_collect *);
 } fc_winograd;
 enum { FC_WINOGRADS = 14 };
 

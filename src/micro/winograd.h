@@ -184,6 +184,117 @@ FC_UNROLL
     }
 }
 
+/* v = A d: of a polynomial of m coefficients, the values at the points. */
+static inline __attribute__((always_inline)) void FC_NAME(evaluate_output)(const fc_points *s,
+                                                                           const int m,
+                                                                           const FC_VECTOR *d,
+                                                                           FC_VECTOR *v)
+{
+    v[0] = d[0];
+FC_UNROLL
+    for (int i = 0; i < s->pairs; i++) {
+        const double p = s->pair[i], even[4] = {1, 0, p * p, 0}, odd[4] = {0, p, 0, p * p * p};
+        const FC_VECTOR a = FC_NAME(polynomial)(even, m, d), b = FC_NAME(polynomial)(odd, m, d);
+        v[2 * i + 1] = a + b;
+        v[2 * i + 2] = a - b;
+    }
+    if (s->infinity)
+        v[s->n - 1] = d[m - 1];
+}
+
+/* g = G^T u of r taps: g[k] is the sum of p^k u over the points, scaled as the filter's are. */
+static inline __attribute__((always_inline)) void FC_NAME(collect_taps)(const fc_points *s,
+                                                                        const int r,
+                                                                        const FC_VECTOR *u,
+                                                                        FC_VECTOR *g)
+{
+    double power[3];
+FC_UNROLL
+    for (int i = 0; i < s->pairs; i++)
+        power[i] = s->scale[2 * i + 1]; /* that of the negative point, too */
+FC_UNROLL
+    for (int k = 0; k < r; k++) {
+        g[k] = k == 0 ? (FC_T)s->scale[0] * u[0] : (FC_VECTOR){0};
+        if (s->infinity && k == r - 1)
+            g[k] += u[s->n - 1];
+FC_UNROLL
+        for (int i = 0; i < s->pairs; i++) {
+            g[k] += (FC_T)power[i] *
+                    (k % 2 ? u[2 * i + 1] - u[2 * i + 2] : u[2 * i + 1] + u[2 * i + 2]);
+            power[i] *= s->pair[i];
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(spread)(const fc_winograd_spread *t,
+                                                                  const fc_points *points,
+                                                                  const int m)
+{
+    const int n = points->n;
+    for (ptrdiff_t tile = 0; tile < t->tiles; tile++)
+        for (ptrdiff_t k = 0; k < t->vectors; k++) {
+            const ptrdiff_t lanes = k < t->vectors - 1 ? FC_LANES : t->last;
+            const char *dy = t->dy + tile * m * t->dy_pixel + k * FC_BYTES;
+            char *out = t->out + tile * t->out_tile + k * FC_BYTES;
+            FC_VECTOR half[FC_MAX_POINTS][FC_MAX_TILE];
+FC_UNROLL
+            for (int j = 0; j < m; j++, dy += t->dy_pixel) {
+                FC_VECTOR d[FC_MAX_TILE], v[FC_MAX_POINTS];
+FC_UNROLL
+                for (int i = 0; i < m; i++) {
+                    d[i] = (FC_VECTOR){0};
+                    __builtin_prefetch(dy + i * t->dy_row + 2 * m * t->dy_pixel);
+                    if (i < t->rows && tile * m + j < t->cols)
+                        d[i] = lanes == FC_LANES ? FC_NAME(load)(dy + i * t->dy_row)
+                                                 : FC_NAME(load_part)(dy + i * t->dy_row, lanes);
+                }
+                FC_NAME(evaluate_output)(points, m, d, v);
+FC_UNROLL
+                for (int i = 0; i < n; i++)
+                    half[i][j] = v[i];
+            }
+FC_UNROLL
+            for (int i = 0; i < n; i++) {
+                FC_VECTOR v[FC_MAX_POINTS];
+                FC_NAME(evaluate_output)(points, m, half[i], v);
+FC_UNROLL
+                for (int j = 0; j < n; j++, out += t->out_product) {
+                    *(FC_VECTOR *)out = v[j];
+                    __builtin_prefetch(out + FC_BYTES, 1); /* the next vector's, or tile's */
+                }
+            }
+        }
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(collect)(const fc_winograd_collect *t,
+                                                                   const fc_points *points,
+                                                                   const int r)
+{
+    const int n = points->n;
+    for (ptrdiff_t at = 0; at < t->vectors * FC_BYTES; at += FC_BYTES) {
+        FC_VECTOR half[FC_MAX_POINTS][FC_MAX_POINTS];
+FC_UNROLL
+        for (int j = 0; j < n; j++) {
+            FC_VECTOR u[FC_MAX_POINTS], g[FC_MAX_POINTS];
+FC_UNROLL
+            for (int i = 0; i < n; i++)
+                u[i] = *(const FC_VECTOR *)(t->sums + (i * n + j) * t->product + at);
+            FC_NAME(collect_taps)(points, r, u, g);
+FC_UNROLL
+            for (int i = 0; i < r; i++)
+                half[i][j] = g[i];
+        }
+FC_UNROLL
+        for (int i = 0; i < r; i++) {
+            FC_VECTOR g[FC_MAX_POINTS];
+            FC_NAME(collect_taps)(points, r, half[i], g);
+FC_UNROLL
+            for (int j = 0; j < r; j++)
+                *(FC_VECTOR *)(t->out + (i * r + j) * t->out_tap + at) = g[j];
+        }
+    }
+}
+
 /* The filter transform computes in float64: as many neighbouring filters as a vector holds of it. */
 typedef double FC_NAME(wide) __attribute__((vector_size(FC_BYTES)));
 typedef FC_T FC_NAME(narrow)

@@ -1,0 +1,77 @@
+# Winograd convolution (src/drivers/winograd.pyx), as that of its filter's gradient extends it.
+from fastconv._native.levels cimport fc_winograd
+from fastconv._native.plan cimport Array, Arrays, Plan as Base
+
+
+cdef enum:
+    MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
+    GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
+
+
+# Tiles of a row of the grid.
+cdef struct Tiles:
+    ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels
+    ptrdiff_t row, col, count       # tile row, first tile column, tiles
+
+
+# Columns of the image that lie side by side in a row of tiles, from its `first` on.
+cdef struct Segment:
+    ptrdiff_t first, col, count
+
+
+# How inputs are read: so many columns in a call of the transform, and the workspace for it, of
+# pointers to them and of copies.
+cdef struct Reading:
+    ptrdiff_t columns, taps_bytes, stage_bytes, bytes
+
+
+# How a call is cut: `tiles` to a block, `chunk` slabs of a set.
+cdef struct Blocking:
+    ptrdiff_t tiles, blocks, chunk, chunks
+    ptrdiff_t staged    # tiles whose outputs are spread together; 0: channels lie together
+    Reading reading
+    ptrdiff_t products_bytes, outputs_bytes, inputs_bytes
+    ptrdiff_t bytes   # workspace of a thread: all of these
+    double cycles
+
+
+cdef struct Call:
+    const Arrays *arrays
+    Blocking block
+
+
+cdef class Plan(Base):
+    cdef const fc_winograd *kind
+    cdef ptrdiff_t m_h, n_h, m_w, n_w
+    cdef ptrdiff_t points                       # n_h * n_w, products of a tile
+    cdef ptrdiff_t pieces_h, pieces_w
+    cdef ptrdiff_t rows_read, cols_read         # of the padded image, by any output
+    cdef ptrdiff_t tile_rows, tile_cols         # of outputs
+    cdef ptrdiff_t grid_rows, grid_cols, total  # of inputs
+    cdef ptrdiff_t input_product, input_tile    # bytes from product to product, tile to tile
+    cdef char *constants                        # ZEROS, then a pixel of padding, and one of zeros
+    # the cut last used
+    cdef Blocking last_block
+    cdef ptrdiff_t last_threads
+    cdef bint last_gathered, last_staged
+
+    cdef ptrdiff_t halo(self) noexcept nogil
+    cdef Blocking cut(self, ptrdiff_t threads, bint gathered, bint staged) noexcept nogil
+    cdef void measure(self, Blocking *b, ptrdiff_t threads, bint gathered,
+                      bint staged) noexcept nogil
+    cdef Blocking usual_cut(self, ptrdiff_t threads, bint gathered, bint staged) noexcept
+    cdef Tiles tiles_at(self, ptrdiff_t first, ptrdiff_t last) noexcept nogil
+    cdef Reading find_reading(self, bint gathered) noexcept nogil
+    cdef void transform(self, const Array *x, const Reading *b, ptrdiff_t channel,
+                        ptrdiff_t depth, ptrdiff_t first, ptrdiff_t last, char *work,
+                        char *inputs, ptrdiff_t tile, ptrdiff_t product) noexcept nogil
+    cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil
+    cdef void gather(self, const Array *x, ptrdiff_t n, ptrdiff_t row, ptrdiff_t channel,
+                     ptrdiff_t channels, const Segment *segments, ptrdiff_t runs, char *stage,
+                     ptrdiff_t pixel) noexcept nogil
+    cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
+                            char *products) noexcept nogil
+    cdef ptrdiff_t panel_of(self, ptrdiff_t e) noexcept nogil
+    cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t s, ptrdiff_t j,
+                     ptrdiff_t first, ptrdiff_t last, const char *products, ptrdiff_t step,
+                     char *stage) noexcept nogil

@@ -1,0 +1,27 @@
+from typing import Any, final
+
+from numpy import floating
+from numpy.typing import NDArray
+
+from .packing import Filter
+
+@final
+class Plan:
+    """The gradient of a filter by Winograd's transforms; arguments are those of `winograd.Plan`."""
+
+    def __init__(self, filter: Filter, *arguments: Any) -> None: ...
+    def run(
+        self,
+        x: NDArray[floating[Any]],
+        dy: NDArray[floating[Any]],
+        out: NDArray[floating[Any]],
+        num_threads: int,
+    ) -> None:
+        """Fill a contiguous `out` from NHWC views, without the GIL; dy's channels lie together."""
+
+    def cost(self, num_threads: int) -> float:
+        """Estimated cycles of a call on one thread."""
+
+    @property
+    def worthwhile_threads(self) -> int:
+        """More threads than these would not gain."""

@@ -1,0 +1,256 @@
+"""The filter's gradient by Winograd's transforms.
+
+A convolution of transformed tiles is y = A^T [(G w) (B^T x)]: for each product, a matrix of tiles x
+inputs times one of inputs x outputs. Its gradient is dw = G^T [sum over tiles of (B^T x) (A dy)]:
+for each product, inputs x tiles times tiles x outputs. So inputs are transformed as in the
+convolution, gradients of outputs by the transpose of its output transform, and the sums, once, by
+that of the filter transform (Lavin & Gray, "Fast algorithms for convolutional neural networks",
+arXiv:1509.09308, section 4.1.1, has F(3, 2) for it).
+
+An item is a chunk of tiles x a part of the inputs x a slab of outputs. Block by block it transforms
+tiles and adds their products to its sums, all in its own L2; threads that need the same tiles
+transform them each. Chunks are made where the filter is small; their gradients are added at the
+end. Blocks and chunks, so the order of all additions, depend on the problem alone.
+"""
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
+)
+from libc.string cimport memset
+
+from fastconv._native.costs cimport costs
+from fastconv._native.levels cimport (
+    fc_gradient, fc_winograd_collect, fc_winograd_spread, give_workspace, l2_bytes, take_workspace,
+)
+from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.plan cimport L1_LINE, THREAD_CYCLES, Array, array_of, at, tile_cycles
+from fastconv._native.winograd cimport Plan as Winograd, Reading, Tiles
+
+
+cdef enum:
+    MOST_TILES = 128        # of a block; halved until
+    LEAST_INPUTS = 48       # so many inputs fit into L2 with it,
+    LEAST_TILES = 16        # or so few are left
+    CHUNKS = 16             # of a call, at most, and only so many that there are as many items
+    CHUNK_BLOCKS = 3        # of a chunk, at least
+
+
+cdef struct Call:
+    Array x, dy
+    char *out
+    char *gradients         # of chunks, if there are several
+    bint adds               # items are slabs whose chunks are added
+    Reading reading
+
+
+cdef class Plan(Winograd):
+    """The gradient of a filter of one piece by transform `kind`; `filter` has its shape."""
+    cdef ptrdiff_t taps                     # of a filter
+    cdef ptrdiff_t inputs, parts            # of a part, and how many
+    cdef ptrdiff_t tiles, blocks, chunks    # of a block; of a call
+    cdef ptrdiff_t row_bytes                # of a slab's sums for one input
+    cdef ptrdiff_t x_tile, x_product, dy_product, sums_product
+    cdef ptrdiff_t gradient_bytes           # of a slab of one chunk: [taps][inputs][row_bytes]
+    cdef double cycles                      # of all items, on one thread
+
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation, int kind, kernel, pieces):
+        cdef ptrdiff_t item = filter.table.itemsize, slabs = filter.sets * filter.slabs
+        cdef ptrdiff_t budget = l2_bytes() * 3 // 4, used, items
+        self.taps = kernel[0] * kernel[1]
+        self.row_bytes = filter.table.vectors * filter.table.lanes * item
+        self.tiles = MOST_TILES
+        while True:
+            # a tile's products of an input and of a slab, and sums of an input
+            used = self.points * (self.tiles * item + self.row_bytes)
+            self.inputs = (budget - self.points * self.tiles * self.row_bytes) // used
+            if self.inputs >= min(filter.depth, LEAST_INPUTS) or self.tiles == LEAST_TILES:
+                break
+            self.tiles //= 2
+        self.inputs = max(self.inputs // filter.table.lanes, 1) * filter.table.lanes
+        self.parts = ceil_div(filter.depth, self.inputs)
+        self.inputs = ceil_div(ceil_div(filter.depth, self.parts), filter.table.lanes)
+        self.inputs = min(filter.depth, self.inputs * filter.table.lanes)
+        self.parts = ceil_div(filter.depth, self.inputs)
+        self.blocks = ceil_div(self.total, self.tiles)
+        self.tiles = ceil_div(self.total, self.blocks)
+        self.blocks = ceil_div(self.total, self.tiles)
+        items = slabs * self.parts
+        self.chunks = max(1, min(ceil_div(CHUNKS, items), self.blocks // CHUNK_BLOCKS))
+        self.x_tile = ceil_div(self.inputs * item, L1_LINE) * L1_LINE
+        self.x_product = self.tiles * self.x_tile + L1_LINE
+        self.dy_product = self.tiles * self.row_bytes + L1_LINE
+        self.sums_product = self.inputs * self.row_bytes + L1_LINE
+        self.gradient_bytes = self.taps * filter.depth * self.row_bytes
+        self.cycles = self.count_cycles()
+        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles // THREAD_CYCLES)
+
+    cdef double count_cycles(self) noexcept nogil:
+        """Cycles of all items."""
+        cdef ptrdiff_t lanes = self.filter.table.lanes
+        cdef ptrdiff_t calls = ceil_div(self.inputs, self.filter.table.pixels)
+        cdef double wide = self.filter.slab_vectors()
+        # of a tile's vectors, which go from and to L2
+        cdef double moved = <double>(lanes * self.filter.table.itemsize) / L1_LINE * (
+            self.points * costs().write + self.m_h * self.m_w * costs().stream)
+        cdef double transforms = (
+            ceil_div(self.inputs, lanes) * (self.points * self.n_w * costs().input_term + moved)
+            + wide * (self.points * self.m_w * costs().input_term + moved) + 2 * costs().tile)
+        # sums are loaded and stored
+        cdef double products = self.points * calls * (
+            tile_cycles(<double>self.inputs / calls, wide, 1, self.tiles)
+            + costs().store * self.inputs / calls * wide)
+        return (self.tiles * transforms + products) * (
+            self.blocks * self.parts * self.filter.sets * self.filter.slabs)
+
+    def cost(self, ptrdiff_t num_threads):
+        """Estimated cycles of a call on one thread."""
+        return self.cycles
+
+    def run(self, x, dy, out, ptrdiff_t num_threads):
+        """Fill out, [taps][inputs][outputs] without gaps, from NHWC views.
+
+        The channels of dy lie together.
+        """
+        cdef Py_buffer x_view, dy_view, out_view
+        cdef Call call
+        # of an empty view there is nothing to release
+        memset(&x_view, 0, sizeof(Py_buffer))
+        memset(&dy_view, 0, sizeof(Py_buffer))
+        memset(&out_view, 0, sizeof(Py_buffer))
+        try:
+            PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
+            PyObject_GetBuffer(dy, &dy_view, PyBUF_STRIDES)
+            PyObject_GetBuffer(out, &out_view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+            call.x, call.dy = array_of(&x_view), array_of(&dy_view)
+            call.out = <char *>out_view.buf
+            self.run_both(&call, num_threads)
+        finally:
+            PyBuffer_Release(&out_view)
+            PyBuffer_Release(&dy_view)
+            PyBuffer_Release(&x_view)
+
+    cdef int run_both(self, Call *call, ptrdiff_t threads) except -1:
+        """The items; then what chunks of them have found is added."""
+        cdef ptrdiff_t slabs = self.filter.sets * self.filter.slabs
+        cdef ptrdiff_t bytes = L1_LINE + self.points * (self.x_product + self.dy_product)
+        cdef size_t size = 0
+        cdef char *memory = NULL
+        call.reading = self.find_reading(call.x.c != self.filter.table.itemsize)
+        bytes += self.points * self.sums_product + call.reading.bytes
+        bytes += self.taps * self.inputs * self.row_bytes
+        bytes = ceil_div(bytes, L1_LINE) * L1_LINE
+        call.adds = False
+        if self.chunks == 1:
+            return self.share_out(call, slabs * self.parts, threads, bytes)
+        memory = take_workspace(self.chunks * slabs * self.gradient_bytes, &size)
+        try:
+            call.gradients = memory
+            self.share_out(call, slabs * self.parts * self.chunks, threads, bytes)
+            call.adds = True
+            self.share_out(call, slabs, threads, 0)
+        finally:
+            give_workspace(memory, size)
+        return 0
+
+    cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
+        cdef const Call *call = <const Call *>the_call
+        cdef ptrdiff_t slabs = self.filter.sets * self.filter.slabs
+        cdef ptrdiff_t chunk = index % self.chunks, slab = index // self.chunks % slabs
+        cdef ptrdiff_t input = index // self.chunks // slabs * self.inputs
+        cdef ptrdiff_t inputs = min(self.inputs, self.filter.depth - input)
+        cdef ptrdiff_t set = slab // self.filter.slabs, j = slab % self.filter.slabs
+        cdef ptrdiff_t block, first, last
+        cdef char *x = work + (-<ptrdiff_t>work & (L1_LINE - 1))
+        cdef char *dy = x + self.points * self.x_product
+        cdef char *sums = dy + self.points * self.dy_product
+        cdef fc_winograd_collect t
+        if call.adds:
+            self.add_chunks(call, index)
+            return
+        t.out = sums + self.points * self.sums_product
+        work = t.out + self.taps * self.inputs * self.row_bytes
+        memset(sums, 0, self.points * self.sums_product)
+        for block in range(chunk * self.blocks // self.chunks,
+                           (chunk + 1) * self.blocks // self.chunks):
+            first = block * self.tiles
+            last = min(first + self.tiles, self.total)
+            self.transform(&call.x, &call.reading, set * self.filter.depth + input, inputs, first,
+                           last, work, x, self.x_tile, self.x_product)
+            self.spread(call, set, j, first, last, dy)
+            self.add_products(j, inputs, last - first, x, dy, sums)
+        t.sums, t.product = sums, self.sums_product
+        t.vectors = inputs * self.filter.table.vectors
+        t.out_tap = self.inputs * self.row_bytes
+        if self.chunks > 1:
+            t.out = (call.gradients + (chunk * slabs + slab) * self.gradient_bytes
+                     + input * self.row_bytes)
+            t.out_tap = self.filter.depth * self.row_bytes
+        self.kind.collect(&t)
+        if self.chunks == 1:
+            self.put(call, slab, input, inputs, t.out, t.out_tap)
+
+    cdef void spread(self, const Call *call, ptrdiff_t set, ptrdiff_t j, ptrdiff_t first,
+                     ptrdiff_t last, char *products) noexcept nogil:
+        """Transform the gradients of some tiles' outputs for one slab."""
+        cdef fc_winograd_spread t
+        cdef Tiles tiles
+        cdef ptrdiff_t lanes = self.filter.table.lanes, width = self.filter.width(j), y, x
+        t.vectors = ceil_div(width, lanes)
+        t.last = width - (t.vectors - 1) * lanes
+        t.dy_row, t.dy_pixel = self.dilation_h * call.dy.h, self.dilation_w * call.dy.w
+        t.out_tile, t.out_product = self.row_bytes, self.dy_product
+        while first < last:
+            tiles = self.tiles_at(first, last)
+            y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
+            x = tiles.phase_w + self.dilation_w * tiles.col * self.m_w
+            t.tiles = tiles.count
+            # phases may have a tile less than there is room for
+            t.rows = ceil_div(max(self.size.oh - y, 0), self.dilation_h)
+            t.cols = ceil_div(max(self.size.ow - x, 0), self.dilation_w)
+            t.dy = at(&call.dy, tiles.n, y, x, set * self.filter.set_width + self.filter.start(j))
+            t.out = products
+            self.kind.spread(&t)
+            products += tiles.count * self.row_bytes
+            first += tiles.count
+
+    cdef void add_products(self, ptrdiff_t j, ptrdiff_t inputs, ptrdiff_t tiles, const char *x,
+                           const char *dy, char *sums) noexcept nogil:
+        """Add a block's products to a slab's sums."""
+        cdef ptrdiff_t calls = ceil_div(inputs, self.filter.table.pixels), e, i, height
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef ptrdiff_t vectors = ceil_div(self.filter.width(j), self.filter.table.lanes)
+        cdef fc_gradient t
+        t.images = t.rows = 1
+        t.cols, t.x_pixel, t.dy_pixel = tiles, self.x_tile, self.row_bytes
+        t.x_image = t.x_row = t.x_tap = t.dy_image = t.dy_row = t.out_tap = 0
+        t.out_input = self.row_bytes
+        t.lane_of, t.next, t.next_step = NULL, x, 0
+        for e in range(self.points):
+            t.x, t.dy = x + e * self.x_product, dy + e * self.dy_product
+            t.out = sums + e * self.sums_product
+            for i in range(calls):
+                height = inputs // calls + (i < inputs % calls)
+                self.filter.table.gradient[vectors - 1][height - 1](&t)
+                t.x += height * item
+                t.out += height * self.row_bytes
+
+    cdef void add_chunks(self, const Call *call, ptrdiff_t slab) noexcept nogil:
+        """Add the gradients of all chunks to that of the first, for one slab."""
+        cdef ptrdiff_t slabs = self.filter.sets * self.filter.slabs, c
+        cdef char *total = call.gradients + slab * self.gradient_bytes
+        for c in range(1, self.chunks):
+            self.filter.table.add(
+                total, total + c * slabs * self.gradient_bytes, self.gradient_bytes)
+        self.put(call, slab, 0, self.filter.depth, total, self.filter.depth * self.row_bytes)
+
+    cdef void put(self, const Call *call, ptrdiff_t slab, ptrdiff_t input, ptrdiff_t inputs,
+                  const char *gradient, ptrdiff_t tap_bytes) noexcept nogil:
+        """Copy the gradient of some inputs for a slab to the output."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, row = self.filter.out_channels * item
+        cdef ptrdiff_t set = slab // self.filter.slabs, j = slab % self.filter.slabs, tap
+        cdef ptrdiff_t channel = set * self.filter.set_width + self.filter.start(j)
+        for tap in range(self.taps):
+            self.filter.table.copy(
+                call.out + (tap * self.filter.depth + input) * row + channel * item, row, item,
+                gradient + tap * tap_bytes, self.row_bytes, item, inputs, self.filter.width(j))
