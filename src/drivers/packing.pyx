@@ -166,12 +166,26 @@ cdef class Filter:
 
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil:
-        cdef ptrdiff_t i
-        for i in prange(self.sets * self.slabs, schedule="static", num_threads=num_threads):
+        cdef ptrdiff_t i, first = 0
+        if self.lanewise and self.slab_width == self.table.lanes:
+            first = self.set_width // self.slab_width   # whole slabs
+            for i in range(kh * kw * depth):
+                self._pack_input(i, first, dst, weight, strides, kh, kw, depth)
+        for i in prange(first, self.sets * self.slabs, schedule="static", num_threads=num_threads):
             if self.dot:
                 self._pack_dots(i // self.slabs, i % self.slabs, dst, weight, strides)
             else:
                 self._pack_slab(i // self.slabs, i % self.slabs, dst, weight, strides, kh, kw, depth)
+
+    cdef void _pack_input(self, ptrdiff_t i, ptrdiff_t slabs, char *dst, const char *weight,
+                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
+                          ptrdiff_t depth) noexcept nogil:
+        """Copy one input of a tap, the i-th as they are packed, to whole slabs."""
+        cdef ptrdiff_t item = self.table.itemsize, vector = self.table.lanes * item
+        weight += (i // (depth * kw) * strides[0] + i % kw * strides[1]
+                   + i // kw % depth * strides[2])
+        self.table.copy(dst + i * vector, kh * kw * depth * vector, item, weight,
+                        self.table.lanes * strides[3], strides[3], slabs, self.table.lanes)
 
     cdef int _transform(self, char *dst, const Py_buffer *weight, int kind, taps,
                         int num_threads) except -1:
