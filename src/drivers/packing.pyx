@@ -166,26 +166,41 @@ cdef class Filter:
 
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil:
-        cdef ptrdiff_t i, first = 0
-        if self.lanewise and self.slab_width == self.table.lanes:
-            first = self.set_width // self.slab_width   # whole slabs
-            for i in range(kh * kw * depth):
-                self._pack_input(i, first, dst, weight, strides, kh, kw, depth)
-        for i in prange(first, self.sets * self.slabs, schedule="static", num_threads=num_threads):
+        cdef ptrdiff_t i, whole = 0, rest
+        if strides[3] == self.table.itemsize and not self.dot:
+            whole = self.set_width // self.slab_width
+            if not self.lanewise:
+                whole = min(whole, self.twos)
+            elif self.slab_width < self.table.lanes:
+                whole = 0
+        if whole:
+            for i in prange(self.sets * kh * kw * depth, schedule="static", num_threads=num_threads):
+                self._pack_input(i, whole, dst, weight, strides, kh, kw, depth)
+        rest = self.slabs - whole
+        for i in prange(self.sets * rest, schedule="static", num_threads=num_threads):
             if self.dot:
-                self._pack_dots(i // self.slabs, i % self.slabs, dst, weight, strides)
+                self._pack_dots(i // rest, i % rest, dst, weight, strides)
             else:
-                self._pack_slab(i // self.slabs, i % self.slabs, dst, weight, strides, kh, kw, depth)
+                self._pack_slab(i // rest, whole + i % rest, dst, weight, strides, kh, kw, depth)
 
     cdef void _pack_input(self, ptrdiff_t i, ptrdiff_t slabs, char *dst, const char *weight,
                           const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
                           ptrdiff_t depth) noexcept nogil:
-        """Copy one input of a tap, the i-th as they are packed, to whole slabs."""
-        cdef ptrdiff_t item = self.table.itemsize, vector = self.table.lanes * item
-        weight += (i // (depth * kw) * strides[0] + i % kw * strides[1]
-                   + i // kw % depth * strides[2])
-        self.table.copy(dst + i * vector, kh * kw * depth * vector, item, weight,
-                        self.table.lanes * strides[3], strides[3], slabs, self.table.lanes)
+        """Copy an input of a tap, the i-th of all, to the first slabs, which are whole.
+
+        So a filter is read in the order in which it lies.
+        """
+        cdef ptrdiff_t item = self.table.itemsize, pixel = self.slab_width * item
+        cdef ptrdiff_t s = i // (kh * kw * depth), tap = i // depth % (kh * kw), d = i % depth
+        cdef ptrdiff_t part = depth // (self.depth_parts if depth == self.depth else 1)
+        cdef ptrdiff_t packed = (d // part * kh * kw + tap) * part + d % part
+        if self.lanewise:
+            packed = (tap // kw * depth + d) * kw + tap % kw
+        weight += (tap // kw * strides[0] + tap % kw * strides[1] + d * strides[2]
+                   + s * self.set_width * strides[3])
+        dst += self.position(s, 0) * kh * kw * depth + packed * pixel
+        self.table.copy(dst, kh * kw * depth * pixel, item, weight, pixel, item, slabs,
+                        self.slab_width)
 
     cdef int _transform(self, char *dst, const Py_buffer *weight, int kind, taps,
                         int num_threads) except -1:
