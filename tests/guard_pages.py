@@ -115,6 +115,7 @@ def shapes():
     ]
     upsampling += [
         Transposed((5, 7), 17, 9, (4, 4), 2, 1, 0, 1, 1, **everything),
+        Transposed((5, 7), 17, 32, (2, 2), 2, 0, 0, 1, 1, **everything),
         Transposed((5, 7), 5, 19, (3, 2), (2, 3), (1, 0, 2, 1), 1, 1, 1, **everything),
     ]
     return [*dense, *grouped, *long, *reflected, *upsampling]
@@ -163,13 +164,14 @@ def calls(dtype):
                 x, weight, *_ = arrays
                 dy = np.ones(wanted_shape, dtype)
                 function = getattr(fastconv, f"conv{len(case.size)}d_weight_grad")
-                names = ("stride", "padding", "dilation", "groups", "pad_mode")
+                names = ("stride", "padding", "dilation", "groups", "pad_mode", "algorithm")
                 options = {name: getattr(case, name) for name in names}
                 out = place(np.zeros_like(weight))
                 function(place(x), place(dy), weight.shape, out=out, **options)
                 np.testing.assert_array_equal(out, function(x, dy, weight.shape, **options))
 
-            if algorithm == "direct" and isinstance(shape, cases.Case):
+            learning = ("direct", "winograd_4x4_3x3", "winograd_2x2_5x5")
+            if algorithm in learning and isinstance(shape, cases.Case):
                 yield f"{case} filter gradient", filter_gradient
             yield f"{case}", functional
             yield f"{case} reversed", reversed_views
