@@ -54,28 +54,10 @@ cdef class Plan(Winograd):
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation, int kind, kernel, pieces):
-        cdef ptrdiff_t item = filter.table.itemsize, slabs = filter.sets * filter.slabs
-        cdef ptrdiff_t budget = l2_bytes() * 3 // 4, used, items
+        cdef ptrdiff_t item = filter.table.itemsize
         self.taps = kernel[0] * kernel[1]
         self.row_bytes = filter.table.vectors * filter.table.lanes * item
-        self.tiles = MOST_TILES
-        while True:
-            # a tile's products of an input and of a slab, and sums of an input
-            used = self.points * (self.tiles * item + self.row_bytes)
-            self.inputs = (budget - self.points * self.tiles * self.row_bytes) // used
-            if self.inputs >= min(filter.depth, LEAST_INPUTS) or self.tiles == LEAST_TILES:
-                break
-            self.tiles //= 2
-        self.inputs = max(self.inputs // filter.table.lanes, 1) * filter.table.lanes
-        self.parts = ceil_div(filter.depth, self.inputs)
-        self.inputs = ceil_div(ceil_div(filter.depth, self.parts), filter.table.lanes)
-        self.inputs = min(filter.depth, self.inputs * filter.table.lanes)
-        self.parts = ceil_div(filter.depth, self.inputs)
-        self.blocks = ceil_div(self.total, self.tiles)
-        self.tiles = ceil_div(self.total, self.blocks)
-        self.blocks = ceil_div(self.total, self.tiles)
-        items = slabs * self.parts
-        self.chunks = max(1, min(ceil_div(CHUNKS, items), self.blocks // CHUNK_BLOCKS))
+        self.find_parts()
         self.x_tile = ceil_div(self.inputs * item, L1_LINE) * L1_LINE
         self.x_product = self.tiles * self.x_tile + L1_LINE
         self.dy_product = self.tiles * self.row_bytes + L1_LINE
@@ -83,6 +65,28 @@ cdef class Plan(Winograd):
         self.gradient_bytes = self.taps * filter.depth * self.row_bytes
         self.cycles = self.count_cycles()
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles // THREAD_CYCLES)
+
+    cdef void find_parts(self) noexcept nogil:
+        """Blocks of tiles and parts of the inputs, so that an item's transformed tiles and sums fit
+        into L2; and chunks."""
+        cdef ptrdiff_t lanes = self.filter.table.lanes, item = self.filter.table.itemsize
+        cdef ptrdiff_t budget = l2_bytes() * 3 // 4, depth = self.filter.depth, most, items
+        self.tiles = MOST_TILES
+        while True:
+            # beside a slab's tiles: of each input, tiles and sums
+            most = (budget - self.points * self.tiles * self.row_bytes) // (
+                self.points * (self.tiles * item + self.row_bytes))
+            if most >= min(depth, LEAST_INPUTS) or self.tiles == LEAST_TILES:
+                break
+            self.tiles //= 2
+        self.parts = ceil_div(depth, max(most // lanes, 1) * lanes)
+        self.inputs = min(depth, ceil_div(ceil_div(depth, self.parts), lanes) * lanes)
+        self.parts = ceil_div(depth, self.inputs)
+        self.blocks = ceil_div(self.total, self.tiles)
+        self.tiles = ceil_div(self.total, self.blocks)
+        self.blocks = ceil_div(self.total, self.tiles)
+        items = self.filter.sets * self.filter.slabs * self.parts
+        self.chunks = max(1, min(ceil_div(CHUNKS, items), self.blocks // CHUNK_BLOCKS))
 
     cdef double count_cycles(self) noexcept nogil:
         """Cycles of all items."""
