@@ -157,7 +157,7 @@ class Direct:
         packed.pack(spec.weight_view(weight), bias, _packers(packed, num_threads))
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
-        plan = direct.Plan(packed, *_common(problem, upright=False))
+        plan = direct.Plan(packed, *plan_arguments(problem, upright=False))
         return Call(self, problem, packed, plan)
 
 
@@ -176,7 +176,7 @@ class Dot(Direct):
         return spec.out_channels // spec.groups <= 8 and whole
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
-        plan = dot.Plan(packed, *_common(problem, upright=False))
+        plan = dot.Plan(packed, *plan_arguments(problem, upright=False))
         return Call(self, problem, packed, plan)
 
 
@@ -191,7 +191,7 @@ class Grouped(Direct):
         return 1 < spec.groups < spec.in_channels
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
-        plan = lanewise.Plan(packed, *_common(problem, upright=False))
+        plan = lanewise.Plan(packed, *plan_arguments(problem, upright=False))
         return Call(self, problem, packed, plan)
 
 
@@ -346,7 +346,7 @@ class Winograd:
         spec = problem.spec
         kind = _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
         kernel = spec.kernel[::-1] if upright else spec.kernel
-        return (packed, *_common(problem, upright), kind, kernel, self._pieces(spec))
+        return (packed, *plan_arguments(problem, upright), kind, kernel, self._pieces(spec))
 
 
 class Fourier:
@@ -417,7 +417,7 @@ class Fourier:
 
     def bind(self, problem: ConvProblem, packed: fourier.Spectrum) -> Call:
         upright = self._upright(problem.spec)
-        shape, output, _, before, _, *rest = _common(problem, upright)
+        shape, output, _, before, _, *rest = plan_arguments(problem, upright)
         plan = fourier.Plan(packed, shape, output, before, *rest)
         return Call(self, problem, packed, plan, upright)
 
@@ -443,7 +443,7 @@ def _packers(packed: Packed, num_threads: int | None) -> int:
     return threads.count(num_threads, 1 + packed.nbytes // 2**18)
 
 
-def _common(problem: ConvProblem, upright: bool) -> tuple[Any, ...]:
+def plan_arguments(problem: ConvProblem, upright: bool) -> tuple[Any, ...]:
     """What every plan is told of a problem; `upright` exchanges rows and columns."""
     spec = problem.spec
     n, h, w, c = problem.input_shape

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from . import planning, threads, transposed
 from ._native import gradient, winograd_gradient
-from .algorithms import ALGORITHMS, Winograd
+from ._native.packing import Filter
+from .algorithms import ALGORITHMS, Winograd, plan_arguments
 from .arrays import ArrayLike, FloatArray, destination, empty, take, usable
 from .functional import bind, bind_transposed, take_filter
 from .levels import running
@@ -81,19 +82,9 @@ def _plan(
         if algorithm in ("auto", a.name) and a.supports(spec)
     ]
     if algorithm in ("auto", "direct"):
-        direct = gradient.Plan(
-            (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels),
-            problem.input_shape,
-            problem.output_shape[1:3],
-            spec.groups,
-            spec.stride,
-            (problem.padding[0], problem.padding[2]),
-            spec.dilation,
-            spec.pad_value,
-            *problem.index_maps(),
-            level,
-            spec.dtype.itemsize,
-        )
+        shape = (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels)
+        whole = Filter(shape, spec.groups, "dense", spec.dtype.itemsize, level)
+        direct = gradient.Plan(whole, *plan_arguments(problem, upright=False))
         plans.append(direct)
     return min(plans, key=lambda plan: plan.cost(1))
 

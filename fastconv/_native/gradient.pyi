@@ -3,29 +3,16 @@ from typing import Any, final
 from numpy import floating
 from numpy.typing import NDArray
 
+from .packing import Filter
+
 @final
 class Plan:
-    """The gradient of a filter of one shape for inputs of one shape; arguments are trusted.
+    """The gradient of a filter, whose shape `filter` has; further arguments as of `plan.Plan`.
 
-    `weight_shape` is ``(kh, kw, in / groups, out)``; the others as in `plan.Plan`. The batch must
-    not be empty.
+    The batch must not be empty.
     """
 
-    def __init__(
-        self,
-        weight_shape: tuple[int, ...],
-        input_shape: tuple[int, int, int, int],
-        output_size: tuple[int, int],
-        groups: int,
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-        dilation: tuple[int, int],
-        pad_value: float,
-        row_map: NDArray[Any] | None,
-        col_map: NDArray[Any] | None,
-        level: str,
-        itemsize: int,
-    ) -> None: ...
+    def __init__(self, filter: Filter, *arguments: Any) -> None: ...
     def run(
         self,
         x: NDArray[floating[Any]],

@@ -16,10 +16,6 @@ A tap's pixels are those whose input lies in the image, so nothing is multiplied
 Inputs are read in place. Where their channels do not lie together or padding is not zero, an item
 copies those of a block; it copies dy to whole vectors, aligned, unless few tiles need them.
 """
-from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
-)
-from cython.parallel cimport prange, threadid
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -27,12 +23,12 @@ from libc.string cimport memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, allocate, fc_gradient, fc_table, find_table,
+    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, allocate, fc_gradient, fc_table,
     give_workspace, l2_bytes, take_workspace,
 )
-from fastconv._native.packing cimport ceil_div
+from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
-    L1_LINE, THREAD_CYCLES, Array, Sizes, at, array_of, source_of, step_cycles,
+    L1_LINE, THREAD_CYCLES, Array, Arrays, Plan as Base, Sizes, at, source_of, step_cycles,
 )
 
 
@@ -56,6 +52,7 @@ cdef struct Block:
 cdef struct Call:
     Array x, dy
     char *out
+    bint adds                            # items are slabs whose chunks are added
     char *sums                           # of chunks, if there are several
     ptrdiff_t sum_bytes                  # of one
     bint x_in_place, dy_in_place
@@ -87,19 +84,11 @@ cdef inline ptrdiff_t first_output(ptrdiff_t tap, ptrdiff_t before, ptrdiff_t st
     return first_inside(before - tap * dilation, stride)
 
 
-cdef class Plan:
-    """The gradient of a filter of one shape for inputs of one shape."""
-    cdef readonly Py_ssize_t worthwhile_threads
+cdef class Plan(Base):
+    """The gradient of a filter, whose shape `filter` has."""
     cdef const fc_table *table
-    cdef Sizes size
-    cdef ptrdiff_t channels, kh, kw, depth, out_channels
-    cdef ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left
-    cdef double pad64
-    cdef float pad32
+    cdef ptrdiff_t kh, kw, depth, out_channels
     cdef bint zero_padding                # nothing of it is read
-    cdef int64_t *row_map
-    cdef int64_t *col_map
-    cdef Py_buffer row_view, col_view
     cdef bint depthwise, grouped, lanewise, joined
     cdef char *lane_of                    # grouped: [input of a group][lanes]
     cdef ptrdiff_t inputs                 # rows of the filter as a matrix, (kh * kw * in) x out
@@ -113,28 +102,16 @@ cdef class Plan:
     cdef ptrdiff_t images, rows, cols     # of a block
     cdef ptrdiff_t row_blocks, col_blocks, blocks, chunks
 
-    def __cinit__(self, weight_shape, input_shape, output_size, ptrdiff_t groups, stride, padding,
-                  dilation, double pad_value, row_map, col_map, str level, int itemsize):
-        cdef Sizes *z = &self.size
-        cdef ptrdiff_t lanes, width, held
-        self.table = find_table(level, itemsize)
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation):
+        cdef ptrdiff_t lanes, width, held, groups
+        self.table = filter.table
         lanes = self.table.lanes
-        self.kh, self.kw, self.depth, self.out_channels = weight_shape
+        self.kh, self.kw, self.depth = filter.kh, filter.kw, filter.depth
+        self.out_channels = filter.out_channels
         self.inputs = self.kh * self.kw * self.depth
-        z.n, z.h, z.w, self.channels = input_shape
-        z.oh, z.ow = output_size
-        self.stride_h, self.stride_w = stride
-        self.top, self.left = padding
-        self.dilation_h, self.dilation_w = dilation
-        self.pad64 = pad_value
-        self.pad32 = <float>pad_value
         self.zero_padding = pad_value == 0 and row_map is None
-        if row_map is not None:
-            PyObject_GetBuffer(row_map, &self.row_view, PyBUF_STRIDES)
-            self.row_map = <int64_t *>self.row_view.buf
-        if col_map is not None:
-            PyObject_GetBuffer(col_map, &self.col_view, PyBUF_STRIDES)
-            self.col_map = <int64_t *>self.col_view.buf
+        groups = self.channels // self.depth
         width = self.out_channels // groups
         self.depthwise = self.depth == 1 and groups > 1
         self.grouped = not self.depthwise and groups > 1 and 2 * max(self.depth, width) <= lanes
@@ -160,10 +137,6 @@ cdef class Plan:
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles() // THREAD_CYCLES)
 
     def __dealloc__(self):
-        if self.row_map != NULL:
-            PyBuffer_Release(&self.row_view)
-        if self.col_map != NULL:
-            PyBuffer_Release(&self.col_view)
         free(self.lane_of)
 
     cdef int find_lanes(self, ptrdiff_t width) except -1:
@@ -223,52 +196,26 @@ cdef class Plan:
         return self.cycles()
 
     def run(self, x, dy, out, ptrdiff_t num_threads):
-        cdef Py_buffer x_view, dy_view, out_view
+        """Fill out, [taps][inputs][outputs] without gaps, from NHWC views."""
+        self._run(x, out, dy, num_threads, NULL)
+
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        """The items; then what chunks of them have found is added. dy is in the residual's place."""
         cdef Call call
-        # of an empty view there is nothing to release
-        memset(&x_view, 0, sizeof(Py_buffer))
-        memset(&dy_view, 0, sizeof(Py_buffer))
-        memset(&out_view, 0, sizeof(Py_buffer))
+        cdef size_t size = 0
+        call.x, call.dy, call.out = arrays.x, arrays.residual, arrays.out.data
+        call.adds = False
+        self.cut(&call, threads)
+        if self.chunks == 1:
+            return self.share_out(&call, call.items, threads, call.bytes)
+        call.sums = take_workspace(self.chunks * call.sum_bytes, &size)
         try:
-            PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
-            PyObject_GetBuffer(dy, &dy_view, PyBUF_STRIDES)
-            PyObject_GetBuffer(out, &out_view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-            call.x, call.dy = array_of(&x_view), array_of(&dy_view)
-            call.out = <char *>out_view.buf
-            self.execute(&call, num_threads)
+            self.share_out(&call, call.items, threads, call.bytes)
+            call.adds = True
+            self.share_out(&call, self.sets * self.slabs, threads, 0)
         finally:
-            PyBuffer_Release(&out_view)
-            PyBuffer_Release(&dy_view)
-            PyBuffer_Release(&x_view)
-
-    cdef int execute(self, Call *call, ptrdiff_t threads) except -1:
-        cdef ptrdiff_t i, added
-        cdef size_t size
-        cdef char *memory
-        self.cut(call, threads)
-        threads = min(threads, call.items)
-        memory = take_workspace(threads * call.bytes + self.chunks * call.sum_bytes, &size)
-        call.sums = memory + threads * call.bytes
-        added = self.sets * self.slabs if self.chunks > 1 else 0
-        with nogil:
-            if threads == 1:
-                for i in range(call.items):
-                    self.run_item(call, i, memory)
-                for i in range(added):
-                    self.add_chunks(call, i)
-            else:
-                self.run_parallel(call, threads, memory, added)
-        give_workspace(memory, size)
+            give_workspace(call.sums, size)
         return 0
-
-    cdef void run_parallel(self, const Call *call, ptrdiff_t threads, char *memory,
-                           ptrdiff_t added) noexcept nogil:
-        cdef ptrdiff_t i
-        for i in prange(call.items, schedule="dynamic", num_threads=<int>threads):
-            self.run_item(call, i, memory + threadid() * call.bytes)
-        if added:
-            for i in prange(added, schedule="static", num_threads=<int>threads):
-                self.add_chunks(call, i)
 
     cdef ptrdiff_t row_bytes(self) noexcept nogil:
         """Bytes of the sums of one input for one slab."""
@@ -355,8 +302,10 @@ cdef class Plan:
     cdef ptrdiff_t width_of(self, ptrdiff_t slab) noexcept nogil:
         return min(self.slab_width, self.width - slab % self.slabs * self.slab_width)
 
-    cdef void run_item(self, const Call *call, ptrdiff_t index, char *work) noexcept nogil:
+    cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
         """Sum all blocks of a chunk for one piece of the filter."""
+        cdef const Call *call = <const Call *>the_call
         cdef ptrdiff_t pieces = call.slab_pieces * call.unit_pieces, chunk = index // pieces
         cdef ptrdiff_t slab = index % pieces // call.unit_pieces * call.slabs
         cdef ptrdiff_t last_slab = min(slab + call.slabs, self.sets * self.slabs)
@@ -366,6 +315,9 @@ cdef class Plan:
         cdef char *x_copy = work + call.dy_bytes
         cdef char *sums = x_copy + call.x_bytes
         cdef Item it
+        if call.adds:
+            self.add_chunks(call, index)
+            return
         it.next_sums = (last - first if self.chunks == 1 else self.inputs) * self.row_bytes()
         if self.chunks > 1:
             sums = (call.sums + chunk * call.sum_bytes + slab * it.next_sums
@@ -524,15 +476,13 @@ cdef class Plan:
         """Copy neighbouring pixels; depthwise, with an input channel for each output of a slab."""
         cdef ptrdiff_t item = self.table.itemsize, pixel = self.copied_pixel(), i
         cdef ptrdiff_t count = self.depth, multiplier = 1
-        cdef const char *pad = (
-            <const char *>&self.pad32 if item == 4 else <const char *>&self.pad64)
         if self.depthwise:
             count = self.width_of(channel // self.slab_width)
             multiplier = self.out_channels // self.channels
         elif self.grouped:
             count = min(self.slab_inputs, self.channels - channel)
         if col < 0:
-            self.table.copy(dst, pixel, item, pad, 0, 0, pixels, count)
+            self.table.copy(dst, pixel, item, self.pad(), 0, 0, pixels, count)
             return
         for i in range(min(multiplier, count)):
             self.table.copy(dst + i * item, pixel, multiplier * item,

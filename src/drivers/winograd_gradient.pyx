@@ -12,9 +12,6 @@ tiles and adds their products to its sums, all in its own L2; threads that need 
 transform them each. Chunks are made where the filter is small; their gradients are added at the
 end. Blocks and chunks, so the order of all additions, depend on the problem alone.
 """
-from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release,
-)
 from libc.string cimport memset
 
 from fastconv._native.costs cimport costs
@@ -22,7 +19,7 @@ from fastconv._native.levels cimport (
     fc_gradient, fc_winograd_collect, fc_winograd_spread, give_workspace, l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
-from fastconv._native.plan cimport L1_LINE, THREAD_CYCLES, Array, array_of, at, tile_cycles
+from fastconv._native.plan cimport L1_LINE, THREAD_CYCLES, Array, Arrays, at, tile_cycles
 from fastconv._native.winograd cimport Plan as Winograd, Reading, Tiles
 
 
@@ -115,45 +112,29 @@ cdef class Plan(Winograd):
 
         The channels of dy lie together.
         """
-        cdef Py_buffer x_view, dy_view, out_view
-        cdef Call call
-        # of an empty view there is nothing to release
-        memset(&x_view, 0, sizeof(Py_buffer))
-        memset(&dy_view, 0, sizeof(Py_buffer))
-        memset(&out_view, 0, sizeof(Py_buffer))
-        try:
-            PyObject_GetBuffer(x, &x_view, PyBUF_STRIDES)
-            PyObject_GetBuffer(dy, &dy_view, PyBUF_STRIDES)
-            PyObject_GetBuffer(out, &out_view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-            call.x, call.dy = array_of(&x_view), array_of(&dy_view)
-            call.out = <char *>out_view.buf
-            self.run_both(&call, num_threads)
-        finally:
-            PyBuffer_Release(&out_view)
-            PyBuffer_Release(&dy_view)
-            PyBuffer_Release(&x_view)
+        self._run(x, out, dy, num_threads, NULL)
 
-    cdef int run_both(self, Call *call, ptrdiff_t threads) except -1:
-        """The items; then what chunks of them have found is added."""
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        """The items; then what chunks of them have found is added. dy is in the residual's place."""
         cdef ptrdiff_t slabs = self.filter.sets * self.filter.slabs
-        cdef ptrdiff_t bytes = L1_LINE + self.points * (self.x_product + self.dy_product)
+        cdef ptrdiff_t bytes = L1_LINE + self.points * (
+            self.x_product + self.dy_product + self.sums_product)
+        cdef Call call
         cdef size_t size = 0
-        cdef char *memory = NULL
+        call.x, call.dy, call.out = arrays.x, arrays.residual, arrays.out.data
         call.reading = self.find_reading(call.x.c != self.filter.table.itemsize)
-        bytes += self.points * self.sums_product + call.reading.bytes
-        bytes += self.taps * self.inputs * self.row_bytes
+        bytes += call.reading.bytes + self.taps * self.inputs * self.row_bytes
         bytes = ceil_div(bytes, L1_LINE) * L1_LINE
         call.adds = False
         if self.chunks == 1:
-            return self.share_out(call, slabs * self.parts, threads, bytes)
-        memory = take_workspace(self.chunks * slabs * self.gradient_bytes, &size)
+            return self.share_out(&call, slabs * self.parts, threads, bytes)
+        call.gradients = take_workspace(self.chunks * slabs * self.gradient_bytes, &size)
         try:
-            call.gradients = memory
-            self.share_out(call, slabs * self.parts * self.chunks, threads, bytes)
+            self.share_out(&call, slabs * self.parts * self.chunks, threads, bytes)
             call.adds = True
-            self.share_out(call, slabs, threads, 0)
+            self.share_out(&call, slabs, threads, 0)
         finally:
-            give_workspace(memory, size)
+            give_workspace(call.gradients, size)
         return 0
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
