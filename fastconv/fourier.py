@@ -271,10 +271,7 @@ class Plan:
         for block, (n, row, start) in zip(correlated, places, strict=True):
             place = (n, row, slice(start, min(start + self.step, self.output_size[1])))
             y = block[: place[2].stop - start]
-            added = None
-            if residual is not None:
-                added = residual[place].reshape(len(y), -1)[:, written]
-            self._finish(y, written, added)
+            self._finish(y, written, None if residual is None else residual[place][:, written])
             if out.ndim > 4:  # its channels in runs, and then all are of one group
                 out[place] = y.reshape(len(y), *out.shape[3:])
             else:

@@ -1,9 +1,9 @@
 """Gradients of the linear convolutions: of their input, their filter and their bias.
 
 Of a sum of products each gradient is one as well. That of `conv2d`'s input is a transposed
-convolution of `dy`, that of `conv_transpose2d`'s input a convolution; those of both filters are the
-products of `gradient.pyx`, in which the transposed one's `x` and `dy` have exchanged places. An
-activation is not a part of them: multiply `dy` by its derivative first.
+convolution of `dy`, that of `conv_transpose2d`'s input a convolution; those of both filters are
+products of `gradient.pyx` or `winograd_gradient.pyx`, in which the transposed one's `x` and `dy`
+have exchanged places. An activation is not a part of them: multiply `dy` by its derivative first.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def _plan(
         whole = Filter(shape, spec.groups, "dense", spec.dtype.itemsize, level)
         direct = gradient.Plan(whole, *plan_arguments(problem, upright=False))
         plans.append(direct)
-    return min(plans, key=lambda plan: plan.cost(1))
+    return min(plans, key=lambda plan: plan.cycles)
 
 
 def _filter_gradient(
@@ -99,7 +99,7 @@ def _filter_gradient(
 ) -> None:
     """Fill `out` from NHWC views."""
     spec = problem.spec
-    if 0 in x.shape or 0 in dy.shape:
+    if 0 in dy.shape or (0 in x.shape and not spec.pad_value):
         out[...] = 0
         return
     plan = _plan(problem, algorithm, running())

@@ -121,9 +121,7 @@ def _pieces(
     which is the same for all, and through the number of phases that there are, `firsts`.
     """
     axes = zip(extra, firsts, before, spec.kernel, spec.stride, spec.dilation, strict=True)
-    whole = not spec.channels_first and spec.out_channels * spec.dtype.itemsize % _TILE_BYTES == 0
-    joined = (spec.groups == 1 and whole, spec.groups == 1)
-    rows, columns = (_phases(*axis, joined=j) for axis, j in zip(axes, joined, strict=True))
+    rows, columns = (_phases(*axis, joined=j) for axis, j in zip(axes, _joined(spec), strict=True))
     return [
         (
             row,
@@ -138,6 +136,12 @@ def _pieces(
         )
         for row, column in product(rows, columns)
     ]
+
+
+def _joined(spec: TransposedSpec) -> tuple[bool, bool]:
+    """Whether phases of rows, and of columns, that read the same inputs make one convolution."""
+    whole = not spec.channels_first and spec.out_channels * spec.dtype.itemsize % _TILE_BYTES == 0
+    return spec.groups == 1 and whole, spec.groups == 1
 
 
 def _convolution(
@@ -274,7 +278,8 @@ def check(spec: TransposedSpec, algorithm: str) -> None:
     )
     dilation = tuple(d // math.gcd(s, d) for _, s, d in axes)
     for kernel in sorted(product(rows, columns)):
-        phases = columns[kernel[1]] if spec.groups == 1 else 1
+        counts = zip((rows[kernel[0]], columns[kernel[1]]), _joined(spec), strict=True)
+        phases = math.prod(count for count, joined in counts if joined)
         part = _convolution(spec, kernel, (dilation[0], dilation[1]), phases=phases)
         planning.check(part, algorithm)
 
@@ -294,10 +299,9 @@ class TransposedCall(NamedTuple):
         if residual is not None:
             residual = self.problem.view(usable(residual))
         for part, call in self.calls:
-            if residual is not None:
-                added = part.outputs(residual)
-                if len(part.rows.taps) == 1:  # copied unless one stride leads through its channels
-                    added = added.reshape(*added.shape[:3], -1)
+            if residual is not None:  # copied unless one stride leads through all its channels
+                places = part.outputs(residual)
+                added = places.reshape(*places.shape[:3], -1)
             call.run(part.inputs(x), part.outputs(out), added, num_threads)
 
 

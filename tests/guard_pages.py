@@ -116,6 +116,7 @@ def shapes():
     upsampling += [
         Transposed((5, 7), 17, 9, (4, 4), 2, 1, 0, 1, 1, **everything),
         Transposed((5, 7), 17, 32, (2, 2), 2, 0, 0, 1, 1, **everything),
+        Transposed((5, 7), 1, 32, (2, 2), 2, 0, 0, 1, 1, **everything),
         Transposed((5, 7), 5, 19, (3, 2), (2, 3), (1, 0, 2, 1), 1, 1, 1, **everything),
     ]
     return [*dense, *grouped, *long, *reflected, *upsampling]

@@ -237,6 +237,27 @@ def test_weight_grad_chooses_as_it_computes(level, groups):
     assert errors[1] < 4 * errors[0]
 
 
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_4x4_3x3"])
+def test_weight_grad_reads_no_pixel_that_no_output_reads(algorithm):
+    x = np.ones((1, 11, 11, 4), np.float32)
+    read = np.zeros((11, 11), bool)
+    read[::5, ::5] = True
+    x[:, ~read] = np.nan
+    dw = fastconv.conv2d_weight_grad(
+        x, np.ones((1, 1, 1, 20), np.float32), (3, 3, 4, 20), dilation=5, algorithm=algorithm
+    )
+    np.testing.assert_allclose(dw, 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd_4x4_3x3"])
+def test_weight_grad_of_padding_alone(algorithm):
+    x = np.zeros((1, 0, 6, 2))
+    options = {"padding": 2, "pad_value": 2.0}
+    dy = np.ones_like(fastconv.conv2d(x, np.ones((3, 3, 2, 1)), **options))
+    dw = fastconv.conv2d_weight_grad(x, dy, (3, 3, 2, 1), algorithm=algorithm, **options)
+    np.testing.assert_allclose(dw, 2.0 * dy.size, rtol=1e-12)
+
+
 def test_weight_grad_says_which_algorithms_there_are():
     x, dy = np.zeros((1, 8, 8, 4), np.float32), np.zeros((1, 4, 4, 4), np.float32)
     with pytest.raises(ValueError, match=r"one of auto, direct for .* stride \(2, 2\)"):

@@ -82,6 +82,17 @@ EDGES = [
     # phases of several rows in one convolution, in every layout of the outputs and the residual
     *(image((5, 9), 9, 32, 2, stride=2, **ALL, out_layout=o) for o in (None, *OUT_LAYOUTS)),
     *(image((5, 9), 9, 32, 2, stride=2, **ALL, residual_layout=r) for r in NATIVE_LAYOUTS),
+    # one input channel: outputs of several slabs at once
+    *(
+        case
+        for a in ("auto", "depthwise")
+        for o in (None, "window", "flipped", "channels first")
+        for case in (
+            image((4, 8), 1, 32, 2, stride=2, algorithm=a, out_layout=o, **ALL),
+            line(30, 1, 16, 4, stride=4, algorithm=a, out_layout=o, bias=True),
+            line(30, 1, 32, 4, stride=4, algorithm=a, out_layout=o, **ALL),
+        )
+    ),
     image((5, 7), 9, 64, (5, 4), stride=(3, 2), padding=(2, 1, 1, 1), **ALL, out_layout="window"),
     image((5, 7), 9, 32, 2, stride=3, batch=2, **ALL),
     image((17, 16), 5, 32, (3, 1), stride=(3, 1), dilation=2, bias=True),

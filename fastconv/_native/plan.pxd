@@ -54,9 +54,9 @@ cdef inline double writing(double bytes, double all) noexcept nogil:
                               + 2 * costs().memory * beyond(all, l3_bytes()))
 
 
-# An image of any strides, in bytes. The channels of an output and its residual may come in runs of
-# `run` of them, `c` from one to the next, and these in rows of `runs`: `next_run` is from run to
-# run, `next_row` from row to row. 0: in one.
+# An image of any strides, in bytes. An output's channels may come in runs of `run` of them, `c` from
+# one to the next, and these in rows of `runs`: `next_run` is from run to run, `next_row` from row to
+# row. 0: in one.
 cdef struct Array:
     char *data
     ptrdiff_t n, h, w, c
@@ -149,7 +149,7 @@ cdef inline char *at(const Array *a, ptrdiff_t n, ptrdiff_t h, ptrdiff_t w,
 
 
 cdef inline bint scattered(const Array *out, ptrdiff_t item, ptrdiff_t slab_width) noexcept nogil:
-    """Whether outputs are computed elsewhere first, as those of a slab do not lie together."""
+    """Whether a slab's outputs are computed elsewhere first, as they do not lie together."""
     return out.c != item or (out.run > 0 and out.run % slab_width > 0)
 
 

@@ -19,8 +19,9 @@ class Plan:
     ) -> None:
         """Fill a contiguous `out` from NHWC views, without the GIL; dy's channels lie together."""
 
-    def cost(self, num_threads: int) -> float:
-        """Estimated cycles of a call on one thread."""
+    @property
+    def cycles(self) -> float:
+        """Of a call on one thread, as estimated."""
 
     @property
     def worthwhile_threads(self) -> int:

@@ -101,6 +101,7 @@ cdef class Plan(Base):
     cdef ptrdiff_t parts, units           # parts of the inputs of a tap
     cdef ptrdiff_t images, rows, cols     # of a block
     cdef ptrdiff_t row_blocks, col_blocks, blocks, chunks
+    cdef readonly double cycles           # of all register tiles, on one thread
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
@@ -134,7 +135,8 @@ cdef class Plan(Base):
             self.parts = ceil_div(ceil_div(self.depth, self.tallest), UNIT_TILES)
         self.units = self.kh if self.joined else self.kh * self.kw * self.parts
         self.find_blocks()
-        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles() // THREAD_CYCLES)
+        self.cycles = self.count_cycles()
+        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles // THREAD_CYCLES)
 
     def __dealloc__(self):
         free(self.lane_of)
@@ -176,7 +178,7 @@ cdef class Plan(Base):
         return self.table.itemsize * (
             self.out_channels + self.channels * self.stride_h * self.stride_w)
 
-    cdef double cycles(self) noexcept nogil:
+    cdef double count_cycles(self) noexcept nogil:
         """Cycles of all register tiles."""
         cdef ptrdiff_t inputs = self.kw * self.depth if self.joined else self.depth
         cdef ptrdiff_t tiles = ceil_div(inputs, self.tallest)
@@ -190,10 +192,6 @@ cdef class Plan(Base):
         step += (costs().call + 2 * height * self.vectors * costs().store) / (
             self.images * self.rows * self.cols)
         return pixels * (self.inputs / inputs) * tiles * step * vectors / self.vectors
-
-    def cost(self, ptrdiff_t num_threads):
-        """Estimated cycles of a call on one thread."""
-        return self.cycles()
 
     def run(self, x, dy, out, ptrdiff_t num_threads):
         """Fill out, [taps][inputs][outputs] without gaps, from NHWC views."""

@@ -18,7 +18,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
-    lap, put_rows, scattered, source_of, start_timer, streaming, writing,
+    lap, put_rows, source_of, start_timer, streaming, writing,
 )
 
 
@@ -242,7 +242,7 @@ cdef class Plan(Base):
     cdef int layout(self, const Arrays *arrays) noexcept nogil:
         """How the arrays lie in memory."""
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
+        cdef bint staged = arrays.out.c != item or arrays.out.run > 0   # tiles cross slabs
         if (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
                 and arrays.residual.data == NULL and self.size.ow >= self.filter.table.lanes):
             return PLANES

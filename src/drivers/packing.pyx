@@ -174,7 +174,8 @@ cdef class Filter:
             elif self.slab_width < self.table.lanes:
                 whole = 0
         if whole:
-            for i in prange(self.sets * kh * kw * depth, schedule="static", num_threads=num_threads):
+            for i in prange(self.sets * kh * kw * depth, schedule="static",
+                            num_threads=num_threads):
                 self._pack_input(i, whole, dst, weight, strides, kh, kw, depth)
         rest = self.slabs - whole
         for i in prange(self.sets * rest, schedule="static", num_threads=num_threads):

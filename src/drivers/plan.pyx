@@ -37,10 +37,9 @@ cdef class Plan:
             PyBuffer_Release(&self.col_view)
 
     def run(self, x, out, residual, ptrdiff_t num_threads):
-        """Convolve x into out. All are 4-D NHWC views; a residual's channels lie together.
+        """Convolve x into out. All are NHWC views; a residual's channels lie together.
 
-        Those of out may be up to three axes, so that no single stride need lead through them; those
-        of the residual, too, if the last is of whole lines.
+        Those of out may be up to three axes, so that no single stride need lead through them.
         """
         self._run(x, out, residual, num_threads, NULL)
 

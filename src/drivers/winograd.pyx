@@ -170,7 +170,8 @@ cdef class Plan(Base):
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef bint gathered = arrays.x.c != item, staged = scattered(&arrays.out, item, self.filter.slab_width)
+        cdef bint gathered = arrays.x.c != item
+        cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
         cdef Call call
         call.arrays, call.block = arrays, self.usual_cut(threads, gathered, staged)
         return self.share_out(
@@ -256,8 +257,10 @@ cdef class Plan(Base):
             for i in range(self.n_h):
                 row = tiles.phase_h + self.dilation_h * (
                     tiles.row * self.m_h * self.stride_h + i)
-                rows[i] = NOTHING if row >= self.rows_read else source_of(
-                    row - self.top, self.size.h, self.row_map, self.top)
+                rows[i] = NOTHING
+                if row < self.rows_read and tiles.phase_h < self.size.oh and (
+                        tiles.phase_w < self.size.ow):   # phases may have no output
+                    rows[i] = source_of(row - self.top, self.size.h, self.row_map, self.top)
             count = (tiles.count - 1) * step + self.n_w
             if b.stage_bytes:   # some channels at a time, so that L1 holds them
                 chunk = min(depth, b.stage_bytes // (self.n_h * count * lanes * item) * lanes)

@@ -47,7 +47,7 @@ cdef class Plan(Winograd):
     cdef ptrdiff_t row_bytes                # of a slab's sums for one input
     cdef ptrdiff_t x_tile, x_product, dy_product, sums_product
     cdef ptrdiff_t gradient_bytes           # of a slab of one chunk: [taps][inputs][row_bytes]
-    cdef double cycles                      # of all items, on one thread
+    cdef readonly double cycles             # of all items, on one thread
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation, int kind, kernel, pieces):
@@ -102,10 +102,6 @@ cdef class Plan(Winograd):
             + costs().store * self.inputs / calls * wide)
         return (self.tiles * transforms + products) * (
             self.blocks * self.parts * self.filter.sets * self.filter.slabs)
-
-    def cost(self, ptrdiff_t num_threads):
-        """Estimated cycles of a call on one thread."""
-        return self.cycles
 
     def run(self, x, dy, out, ptrdiff_t num_threads):
         """Fill out, [taps][inputs][outputs] without gaps, from NHWC views.
