@@ -7,8 +7,8 @@ opposite order: a convolution of stride 1 with a part of the filter (Shi et al.,
 deconvolution layer the same as a convolutional layer?", arXiv:1609.07009). Neighbouring phases that
 read the same inputs become one convolution with as many times the output channels, which in
 channels-last arrays lie together for the phases of a row; rows join where each phase is of whole
-register tiles. A phase that no tap reaches is a convolution of padding: bias,
-residual and activation alone.
+register tiles. A phase that no tap reaches is a convolution of padding: bias, residual and
+activation alone.
 """
 
 import math

@@ -3,11 +3,6 @@ from fastconv._native.levels cimport fc_winograd
 from fastconv._native.plan cimport Array, Arrays, Plan as Base
 
 
-cdef enum:
-    MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
-    GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
-
-
 # Tiles of a row of the grid.
 cdef struct Tiles:
     ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels

@@ -30,6 +30,8 @@ from fastconv._native.tiles cimport run_pixels
 
 
 cdef enum:
+    MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
+    GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
     STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
