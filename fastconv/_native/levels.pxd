@@ -89,11 +89,11 @@ cdef extern from "table.h":
         const char *const *taps
         ptrdiff_t tiles, channels
         char *out
-        ptrdiff_t out_tile, out_product
+        ptrdiff_t out_tile, out_product, out_vector
 
     ctypedef struct fc_winograd_output:
         const char *products
-        ptrdiff_t product
+        ptrdiff_t product, vector
         const char *bias
         ptrdiff_t vectors, last
         ptrdiff_t rows, cols
@@ -128,6 +128,14 @@ cdef extern from "table.h":
         char *out
         ptrdiff_t out_tap
 
+    ctypedef struct fc_winograd_square:
+        ptrdiff_t points, tiles, depth
+        const char *x
+        char *out
+        ptrdiff_t product
+        const char *filter
+        const char *lane_of
+
     ctypedef struct fc_winograd:
         int m, n, dims, unique
         const fc_points *points
@@ -153,6 +161,7 @@ cdef extern from "table.h":
         fc_copy_function copy
         fc_winograd winograd[14]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil
+        void (*winograd_square)(const fc_winograd_square *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil
         void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats) noexcept nogil
 

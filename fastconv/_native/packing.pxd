@@ -1,9 +1,24 @@
 # The packed filter of src/drivers/packing.pyx, as the drivers see it.
+from libc.stdint cimport int32_t, int64_t
+
 from fastconv._native.levels cimport fc_table, fc_winograd
 
 
 cdef inline ptrdiff_t ceil_div(ptrdiff_t a, ptrdiff_t b) noexcept nogil:
     return (a + b - 1) // b
+
+
+cdef inline void find_lanes(char *dst, const fc_table *table, ptrdiff_t inputs, ptrdiff_t outputs,
+                            ptrdiff_t width, ptrdiff_t depth) noexcept nogil:
+    """[inputs][lanes]: which lane of a vector of groups' inputs each of the first lanes reads."""
+    cdef ptrdiff_t lanes = table.lanes, i, l, lane
+    for i in range(inputs):
+        for l in range(lanes):
+            lane = l // width * depth + i if l < outputs else 0
+            if table.itemsize == 4:
+                (<int32_t *>dst)[i * lanes + l] = <int32_t>lane
+            else:
+                (<int64_t *>dst)[i * lanes + l] = lane
 
 
 # The transform of a filter: `rows` x `cols` taps of a piece, `across` pieces side by side.

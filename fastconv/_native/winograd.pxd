@@ -20,11 +20,17 @@ cdef struct Reading:
     ptrdiff_t columns, taps_bytes, stage_bytes, bytes
 
 
+# Bytes between transformed tiles, points of a tile, and vectors of a point.
+cdef struct Steps:
+    ptrdiff_t tile, product, vector
+
+
 # How a call is cut: `tiles` to a block, `chunk` slabs of a set.
 cdef struct Blocking:
     ptrdiff_t tiles, blocks, chunk, chunks
     ptrdiff_t staged    # tiles whose outputs are spread together; 0: channels lie together
     Reading reading
+    Steps inputs
     ptrdiff_t products_bytes, outputs_bytes, inputs_bytes
     ptrdiff_t bytes   # workspace of a thread: all of these
     double cycles
@@ -43,7 +49,11 @@ cdef class Plan(Base):
     cdef ptrdiff_t rows_read, cols_read         # of the padded image, by any output
     cdef ptrdiff_t tile_rows, tile_cols         # of outputs
     cdef ptrdiff_t grid_rows, grid_cols, total  # of inputs
-    cdef ptrdiff_t input_product, input_tile    # bytes from product to product, tile to tile
+    cdef ptrdiff_t units, slabs, depth          # of all; of a unit
+    cdef ptrdiff_t item_units, unit_items       # units of an item; items for all units
+    cdef bint square                            # a unit: a vector of inputs, one of outputs
+    cdef char *lane_of                          # of several groups; else NULL
+    cdef ptrdiff_t pixel                        # bytes of an item's inputs, in whole lines
     cdef char *constants                        # ZEROS, then a pixel of padding, and one of zeros
     # the cut last used
     cdef Blocking last_block
@@ -59,14 +69,16 @@ cdef class Plan(Base):
     cdef Reading find_reading(self, bint gathered) noexcept nogil
     cdef void transform(self, const Array *x, const Reading *b, ptrdiff_t channel,
                         ptrdiff_t depth, ptrdiff_t first, ptrdiff_t last, char *work,
-                        char *inputs, ptrdiff_t tile, ptrdiff_t product) noexcept nogil
+                        char *inputs, const Steps *steps) noexcept nogil
     cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil
     cdef void gather(self, const Array *x, ptrdiff_t n, ptrdiff_t row, ptrdiff_t channel,
                      ptrdiff_t channels, const Segment *segments, ptrdiff_t runs, char *stage,
                      ptrdiff_t pixel) noexcept nogil
-    cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
-                            char *products) noexcept nogil
+    cdef void multiply_square(self, ptrdiff_t unit, ptrdiff_t count, char *inputs,
+                              ptrdiff_t product) noexcept nogil
+    cdef void multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
+                       const Steps *read, char *products, const Steps *written) noexcept nogil
     cdef ptrdiff_t panel_of(self, ptrdiff_t e) noexcept nogil
-    cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t s, ptrdiff_t j,
-                     ptrdiff_t first, ptrdiff_t last, const char *products, ptrdiff_t step,
-                     char *stage) noexcept nogil
+    cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t position,
+                     ptrdiff_t channel, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+                     const char *products, const Steps *steps, char *stage) noexcept nogil

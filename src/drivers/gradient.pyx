@@ -16,7 +16,6 @@ A tap's pixels are those whose input lies in the image, so nothing is multiplied
 Inputs are read in place. Where their channels do not lie together or padding is not zero, an item
 copies those of a block; it copies dy to whole vectors, aligned, unless few tiles need them.
 """
-from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -26,7 +25,7 @@ from fastconv._native.levels cimport (
     FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, allocate, fc_gradient, fc_table,
     give_workspace, l2_bytes, take_workspace,
 )
-from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.packing cimport Filter, ceil_div, find_lanes
 from fastconv._native.plan cimport (
     L1_LINE, THREAD_CYCLES, Array, Arrays, Plan as Base, Sizes, at, source_of, step_cycles,
 )
@@ -126,7 +125,8 @@ cdef class Plan(Base):
         if self.grouped:
             held = lanes // max(self.depth, width)
             self.slab_width, self.slab_inputs = held * width, held * self.depth
-            self.find_lanes(width)
+            self.lane_of = allocate(self.depth * lanes * self.table.itemsize)
+            find_lanes(self.lane_of, self.table, self.depth, self.slab_width, width, self.depth)
         self.slabs = ceil_div(self.width, self.slab_width)
         self.sharing = 1 if self.lanewise else self.slabs
         self.tallest = FC_MAX_TAPS if self.depthwise else self.table.pixels
@@ -140,19 +140,6 @@ cdef class Plan(Base):
 
     def __dealloc__(self):
         free(self.lane_of)
-
-    cdef int find_lanes(self, ptrdiff_t width) except -1:
-        """Which lane of a slab's inputs each lane reads, for each input of a group."""
-        cdef ptrdiff_t lanes = self.table.lanes, d, l, lane
-        self.lane_of = allocate(self.depth * lanes * self.table.itemsize)
-        for d in range(self.depth):
-            for l in range(lanes):
-                lane = l // width * self.depth + d if l < self.slab_width else 0
-                if self.table.itemsize == 4:
-                    (<int32_t *>self.lane_of)[d * lanes + l] = <int32_t>lane
-                else:
-                    (<int64_t *>self.lane_of)[d * lanes + l] = lane
-        return 0
 
     cdef void find_blocks(self) noexcept nogil:
         cdef const Sizes *z = &self.size

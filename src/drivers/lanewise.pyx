@@ -6,7 +6,6 @@ every padding, pad mode, stride and dilation is the same code, and nothing is co
 do not lie together. Then row after row it runs some outputs at a time through all vectors, which
 is the order in which the image lies in memory.
 """
-from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
@@ -15,7 +14,7 @@ from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, l2_bytes,
 )
-from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.packing cimport Filter, ceil_div, find_lanes
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,
     lap, put_rows, source_of, start_timer, streaming, writing,
@@ -96,7 +95,7 @@ cdef class Plan(Base):
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
-        cdef ptrdiff_t item = filter.table.itemsize, lanes = filter.table.lanes, c, l
+        cdef ptrdiff_t item = filter.table.itemsize, lanes = filter.table.lanes
         cdef ptrdiff_t width = filter.out_channels // (self.channels // filter.depth)
         cdef ptrdiff_t held = min(filter.depth, lanes), pixel
         self.skips_padding = row_map is None and pad_value == 0
@@ -112,14 +111,7 @@ cdef class Plan(Base):
         self.lanes_bytes = held * lanes * item
         pixel = self.chunk_bytes(filter.slabs)
         self.constants = allocate(self.lanes_bytes + pixel)
-        memset(self.constants, 0, self.lanes_bytes)
-        for c in range(held):
-            for l in range(filter.slab_width):
-                if item == 4:
-                    (<int32_t *>self.constants)[c * lanes + l] = <int32_t>(
-                        l // width * filter.depth + c)
-                else:
-                    (<int64_t *>self.constants)[c * lanes + l] = l // width * filter.depth + c
+        find_lanes(self.constants, filter.table, held, filter.slab_width, width, filter.depth)
         filter.table.copy(self.constants + self.lanes_bytes, item, item, self.pad(), 0, 0,
                           pixel // item, 1)
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)

@@ -11,6 +11,10 @@ products of odd inputs (points.py) share a filter.
 A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An item transforms its
 inputs, then for each slab multiplies and transforms back, all in its own L2: where few tiles make
 several chunks, threads transform the same inputs rather than wait for one another.
+
+Slabs that read the same inputs make a unit: those of a group, or where a vector holds several groups
+each by itself. An item has several small ones, which are neighbours in the image. Where a vector of
+inputs makes one of outputs (square), products take the place of the inputs.
 """
 from libc.math cimport hypot
 from libc.stdlib cimport free
@@ -19,9 +23,9 @@ from libc.string cimport memset
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     FC_ONE_AND_HALF, FC_WINOGRADS, allocate, fc_table, fc_tile, fc_tile_function, fc_winograd,
-    fc_winograd_input, fc_winograd_output, find_table, l2_bytes,
+    fc_winograd_input, fc_winograd_output, fc_winograd_square, find_table, l2_bytes,
 )
-from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.packing cimport Filter, ceil_div, find_lanes
 from fastconv._native.plan cimport (
     INPUTS, L1_LINE, OUTPUTS, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
     Timer, at, beyond, lap, put, scattered, source_of, start_timer, streaming, tile_cycles, writing,
@@ -33,9 +37,14 @@ cdef enum:
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
     GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
     STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
+    UNITS_BYTES = 256         # of a pixel: an item has as many units as have so many
+    SQUARE_TILES = 16         # of a block of square products
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
     NOTHING = -2              # a row or column that no output reads; what tiles read there is 0
+
+# Cycles of a multiply-add of square products, of one group or of several.
+cdef double SQUARE_STEP = 0.75, GROUPED_STEP = 1.2
 
 
 def transforms(str level, int itemsize):
@@ -69,16 +78,26 @@ cdef class Plan(Base):
         self.grid_cols = self.tile_cols + self.pieces_w - 1
         self.total = (self.size.n * self.dilation_h * self.dilation_w
                       * self.grid_rows * self.grid_cols)
-        # odd numbers of lines, or all products and all tiles would share few sets of L1
-        self.input_product = (ceil_div(filter.depth * item, L1_LINE) | 1) * L1_LINE
-        self.input_tile = (self.points * self.input_product // L1_LINE | 1) * L1_LINE
-        self.constants = allocate(ZEROS + 2 * self.input_product)
-        memset(self.constants, 0, ZEROS + 2 * self.input_product)
-        filter.table.copy(self.constants + ZEROS, item, item, self.pad(), 0, 0, filter.depth, 1)
+        self.units, self.slabs, self.depth = filter.sets, filter.slabs, filter.depth
+        if filter.lanewise:
+            self.units, self.slabs, self.depth = filter.slabs, 1, lanes
+            self.lane_of = allocate(filter.depth * lanes * item)
+            find_lanes(self.lane_of, filter.table, filter.depth, lanes, filter.depth, filter.depth)
+        self.square = filter.lanewise or (
+            filter.depth == filter.set_width == lanes and filter.kw == 1
+            and self.kind.unique == self.n_w)
+        self.item_units = max(1, min(self.units, UNITS_BYTES // (self.depth * item)))
+        self.unit_items = ceil_div(self.units, self.item_units)
+        self.pixel = ceil_div(self.item_units * self.depth * item, L1_LINE) * L1_LINE
+        self.constants = allocate(ZEROS + 2 * self.pixel)
+        memset(self.constants, 0, ZEROS + 2 * self.pixel)
+        filter.table.copy(self.constants + ZEROS, item, item, self.pad(), 0, 0,
+                          self.item_units * self.depth, 1)
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
 
     def __dealloc__(self):
         free(self.constants)
+        free(self.lane_of)
 
     cdef ptrdiff_t halo(self) noexcept nogil:
         """Transformed tiles that a block reads beyond its own."""
@@ -95,20 +114,20 @@ cdef class Plan(Base):
         best.cycles = -1
         b.chunks = 1
         while True:
-            b.chunk = ceil_div(self.filter.slabs, b.chunks)
-            b.chunks = ceil_div(self.filter.slabs, b.chunk)
-            share = ceil_div(threads, b.chunks * self.filter.sets)
+            b.chunk = ceil_div(self.slabs, b.chunks)
+            b.chunks = ceil_div(self.slabs, b.chunk)
+            share = ceil_div(threads, b.chunks * self.unit_items)
             for i in range(1, 9):
                 b.tiles = tall * i if i < 5 else ceil_div(self.total, share * (i - 4))
                 b.blocks = ceil_div(self.total, b.tiles)
-                b.tiles = ceil_div(self.total, b.blocks)
+                b.tiles = SQUARE_TILES if self.square else ceil_div(self.total, b.blocks)
                 b.blocks = ceil_div(self.total, b.tiles)
                 self.measure(&b, threads, gathered, staged)
                 if best.cycles < 0 or b.cycles < best.cycles:
                     best = b
             if b.chunk == 1 or b.chunks >= 2 * threads:
                 return best
-            b.chunks = ceil_div(self.filter.slabs, b.chunk - 1)
+            b.chunks = ceil_div(self.slabs, b.chunk - 1)
 
     cdef void measure(self, Blocking *b, ptrdiff_t threads, bint gathered,
                       bint staged) noexcept nogil:
@@ -120,10 +139,10 @@ cdef class Plan(Base):
         cdef ptrdiff_t steps = self.filter.kw * self.filter.depth
         cdef double wide = self.filter.slab_vectors(), one, product, streamed, used
         cdef double panels = wide * lanes * item * self.filter.reduction()   # bytes of a slab's filter
-        cdef double filters = panels * self.filter.slabs
+        cdef double filters = panels * self.slabs * self.item_units
         # of a tile's inputs, as they are read and transformed, and of its outputs
-        cdef double read = self.m_h * self.m_w * self.stride_h * self.stride_w * self.filter.depth * item
-        cdef double vectors = self.points * ceil_div(self.filter.depth, lanes)
+        cdef double read = self.m_h * self.m_w * self.stride_h * self.stride_w * self.pixel
+        cdef double vectors = self.points * ceil_div(self.item_units * self.depth, lanes)
         cdef double outputs = self.m_h * self.m_w * wide
         cdef double image = <double>self.size.n * self.size.oh * self.size.ow * (
             self.filter.out_channels * item)
@@ -131,24 +150,33 @@ cdef class Plan(Base):
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
         b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * slab)) if staged else 0
         b.outputs_bytes = b.staged * self.m_h * self.m_w * slab
-        b.inputs_bytes = inputs * self.input_tile
+        # odd numbers of lines, or all products and all tiles would share few sets of L1
+        b.inputs.vector, b.inputs.product = lanes * item, (self.pixel // L1_LINE | 1) * L1_LINE
+        b.inputs.tile = (self.points * b.inputs.product // L1_LINE | 1) * L1_LINE
+        b.inputs_bytes = inputs * b.inputs.tile
+        if self.square:
+            b.inputs.tile, b.inputs.product = lanes * item, (b.tiles | 1) * lanes * item
+            b.inputs.vector = self.points * b.inputs.product
+            b.inputs_bytes, b.products_bytes = self.item_units * b.inputs.vector, 0
         b.bytes = (b.reading.bytes + b.products_bytes + b.outputs_bytes + b.inputs_bytes
                    + L1_LINE)
         # each slab reads its filter and the inputs from beyond L2, as far as that does not hold them
         used = b.inputs_bytes + b.products_bytes
-        streamed = streaming(panels * beyond(filters, l2_bytes()), filters * self.filter.sets)
+        streamed = streaming(panels * beyond(filters, l2_bytes()), filters * self.unit_items)
         streamed += streaming((b.inputs_bytes + b.products_bytes) * beyond(used, l2_bytes()))
         # those that products share are read once more for each
         streamed += streaming(panels * beyond(panels, l2_bytes())) * (
             <double>self.points / self.filter.kh - 1)
         product = self.points * calls * tile_cycles(
             <double>b.tiles / calls, wide, self.pieces_h * self.pieces_w, steps)
+        if self.square:
+            product = self.points * b.tiles * steps * (GROUPED_STEP if self.lane_of else SQUARE_STEP)
         one = costs().item + inputs * (
             costs().tile + vectors * self.n_w * costs().input_term + streaming(read)
             + writing(vectors * lanes * item, used + filters))
-        one += b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
+        one += self.item_units * b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
             costs().tile + outputs * costs().output + writing(outputs * lanes * item, image)))
-        b.cycles = one * ceil_div(b.blocks * b.chunks * self.filter.sets, threads)
+        b.cycles = one * ceil_div(b.blocks * b.chunks * self.unit_items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100
         if b.bytes > MOST_BYTES:
@@ -177,35 +205,53 @@ cdef class Plan(Base):
         cdef Call call
         call.arrays, call.block = arrays, self.usual_cut(threads, gathered, staged)
         return self.share_out(
-            &call, call.block.blocks * call.block.chunks * self.filter.sets, threads,
+            &call, call.block.blocks * call.block.chunks * self.unit_items, threads,
             call.block.bytes)
 
     cdef void run_item(self, const void *call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
-        """One block of tiles, from inputs to the outputs of one chunk of slabs."""
+        """One block of tiles, from inputs to the outputs of some units or one chunk of slabs."""
         cdef const Arrays *arrays = (<const Call *>call).arrays
         cdef const Blocking *b = &(<const Call *>call).block
-        cdef ptrdiff_t s = index // (b.blocks * b.chunks)
+        cdef ptrdiff_t unit = index // (b.blocks * b.chunks) * self.item_units
+        cdef ptrdiff_t last_unit = min(unit + self.item_units, self.units)
         cdef ptrdiff_t first = index % b.blocks * b.tiles
         cdef ptrdiff_t last = min(first + b.tiles, self.total)
         cdef ptrdiff_t j = index // b.blocks % b.chunks * b.chunk
-        cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs)
-        cdef ptrdiff_t step
+        cdef ptrdiff_t end = min(j + b.chunk, self.slabs), item = self.filter.table.itemsize
+        cdef ptrdiff_t width, k
+        cdef Steps steps
         # the parts whose size is a multiple of a line come first
         cdef char *products = work + (-<ptrdiff_t>work & (L1_LINE - 1))
         cdef char *inputs = products + b.products_bytes
         cdef Timer timer = start_timer(arrays, thread)
         work = inputs + b.inputs_bytes
-        self.transform(&arrays.x, &b.reading, s * self.filter.depth, self.filter.depth, first,
-                       min(last + self.halo(), self.total), work, inputs, self.input_tile,
-                       self.input_product)
+        self.transform(&arrays.x, &b.reading, unit * self.depth, (last_unit - unit) * self.depth,
+                       first, min(last + self.halo(), self.total), work, inputs, &b.inputs)
         lap(&timer, INPUTS)
-        while j < end:
-            step = self.multiply(s, j, last - first, inputs, products)
+        if self.square:   # units' outputs follow one another
+            for k in range(unit, last_unit):
+                self.multiply_square(k, last - first, inputs + (k - unit) * b.inputs.vector,
+                                     b.inputs.product)
             lap(&timer, PRODUCTS)
-            self.finish(arrays, b, s, j, first, last, products, step, work)
+            width = self.filter.table.lanes
+            self.finish(arrays, b, unit * width * item, unit * width, (last_unit - unit) * width,
+                        first, last, inputs, &b.inputs, work)
             lap(&timer, OUTPUTS)
-            j += 1
+            return
+        for unit in range(unit, last_unit):
+            for k in range(j, end):
+                width = self.filter.width(k)
+                steps.vector = self.filter.table.lanes * item
+                steps.tile = ceil_div(width, self.filter.table.lanes) * steps.vector
+                steps.product = (last - first) * steps.tile + L1_LINE
+                self.multiply(unit, k, last - first, inputs, &b.inputs, products, &steps)
+                lap(&timer, PRODUCTS)
+                self.finish(arrays, b, self.filter.position(unit, k),
+                            unit * self.filter.set_width + self.filter.start(k), width, first,
+                            last, products, &steps, work)
+                lap(&timer, OUTPUTS)
+            inputs += self.depth * item
 
     cdef Tiles tiles_at(self, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
         """The tiles of a row, as many as there are from the first on."""
@@ -235,15 +281,11 @@ cdef class Plan(Base):
 
     cdef void transform(self, const Array *x, const Reading *b, ptrdiff_t channel,
                         ptrdiff_t depth, ptrdiff_t first, ptrdiff_t last, char *work,
-                        char *inputs, ptrdiff_t tile, ptrdiff_t product) noexcept nogil:
-        """Transform inputs of some tiles, `depth` channels from `channel` on.
-
-        `tile` and `product` are the bytes from tile to tile and from product to product.
-        """
+                        char *inputs, const Steps *steps) noexcept nogil:
+        """Transform inputs of some tiles, `depth` channels from `channel` on."""
         cdef const char **taps = <const char **>work
         cdef Segment *segments = <Segment *>(taps + b.columns * self.n_h)
         cdef char *stage = work + b.taps_bytes
-        cdef const char *p
         cdef fc_winograd_input t
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
@@ -252,10 +294,18 @@ cdef class Plan(Base):
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = (b.columns - self.n_w) // step + 1
         cdef ptrdiff_t rows[9]
+        # of each row the first pixel, and bytes from column to column: rows of padding are a pixel
+        cdef const char *pixels[9]
+        cdef ptrdiff_t next_pixel[9]
+        cdef const char *padding = self.constants + ZEROS
+        cdef const char *unread = padding + self.pixel
         t.taps = <const char *const *>taps
-        t.out_tile, t.out_product = tile, product
+        t.out_tile, t.out_product, t.out_vector = steps.tile, steps.product, steps.vector
         while first < last:
             tiles = self.tiles_at(first, min(last, first + most))
+            count = (tiles.count - 1) * step + self.n_w
+            if b.stage_bytes:   # some channels at a time, so that L1 holds them
+                chunk = min(depth, b.stage_bytes // (self.n_h * count * lanes * item) * lanes)
             for i in range(self.n_h):
                 row = tiles.phase_h + self.dilation_h * (
                     tiles.row * self.m_h * self.stride_h + i)
@@ -263,29 +313,29 @@ cdef class Plan(Base):
                 if row < self.rows_read and tiles.phase_h < self.size.oh and (
                         tiles.phase_w < self.size.ow):   # phases may have no output
                     rows[i] = source_of(row - self.top, self.size.h, self.row_map, self.top)
-            count = (tiles.count - 1) * step + self.n_w
-            if b.stage_bytes:   # some channels at a time, so that L1 holds them
-                chunk = min(depth, b.stage_bytes // (self.n_h * count * lanes * item) * lanes)
+                pixels[i], next_pixel[i] = unread if rows[i] == NOTHING else padding, 0
+                if rows[i] >= 0 and b.stage_bytes:
+                    pixels[i], next_pixel[i] = stage + i * count * chunk * item, chunk * item
+                elif rows[i] >= 0:
+                    pixels[i], next_pixel[i] = at(x, tiles.n, rows[i], 0, channel), x.w
             runs = 0
             for j in range(count):
                 col = self.column_of(&tiles, j)
-                if col >= 0:
+                if col < 0:
+                    for i in range(self.n_h):
+                        taps[j * self.n_h + i] = (
+                            unread if col == NOTHING or rows[i] == NOTHING else padding)
+                    continue
+                if b.stage_bytes:
                     if runs and segments[runs - 1].col + self.dilation_w * (
                             j - segments[runs - 1].first) == col:
                         segments[runs - 1].count += 1
                     else:
                         segments[runs] = Segment(j, col, 1)
                         runs += 1
+                    col = j
                 for i in range(self.n_h):
-                    if rows[i] >= 0 and col >= 0:
-                        p = at(x, tiles.n, rows[i], col, channel)
-                        if b.stage_bytes:
-                            p = stage + (i * count + j) * chunk * item
-                    else:
-                        p = self.constants + ZEROS
-                        if rows[i] == NOTHING or col == NOTHING:
-                            p += self.input_product
-                    taps[j * self.n_h + i] = p
+                    taps[j * self.n_h + i] = pixels[i] + col * next_pixel[i]
             t.tiles, t.channels = tiles.count, depth
             t.out = inputs
             if not b.stage_bytes:
@@ -298,9 +348,9 @@ cdef class Plan(Base):
                         self.gather(x, tiles.n, rows[i], channel + c, t.channels, segments, runs,
                                     stage + i * count * chunk * item, chunk * item)
                 self.kind.input(&t)
-                t.out += chunk * item
+                t.out += chunk // lanes * steps.vector
                 c += chunk
-            inputs += tiles.count * tile
+            inputs += tiles.count * steps.tile
             first += tiles.count
 
     cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil:
@@ -322,13 +372,24 @@ cdef class Plan(Base):
                 at(x, n, row, segments[i].col, channel), self.dilation_w * x.w, x.c,
                 segments[i].count, channels)
 
-    cdef ptrdiff_t multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
-                            char *products) noexcept nogil:
-        """Multiply a slab with `count` tiles; returns the bytes from product to product."""
+    cdef void multiply_square(self, ptrdiff_t unit, ptrdiff_t count, char *inputs,
+                              ptrdiff_t product) noexcept nogil:
+        """Multiply a unit's filter with `count` tiles, in their place."""
+        cdef fc_winograd_square t
+        cdef ptrdiff_t bytes = self.filter.table.lanes * self.filter.table.itemsize
+        t.points, t.tiles, t.depth = self.points, count, self.filter.depth
+        t.x, t.out, t.product = inputs, inputs, product
+        t.filter = self.filter.memory + unit * bytes * self.filter.reduction()
+        t.lane_of = self.lane_of
+        self.filter.table.winograd_square(&t)
+
+    cdef void multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
+                       const Steps *read, char *products, const Steps *written) noexcept nogil:
+        """Multiply a slab of a set with `count` tiles."""
         cdef fc_tile tile
         cdef fc_tile_function *functions
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t most = self.filter.table.pixels, width = self.filter.width(j), e, step
+        cdef ptrdiff_t most = self.filter.table.pixels, width = self.filter.width(j), e
         cdef ptrdiff_t vectors = ceil_div(width, lanes)
         cdef ptrdiff_t panel = self.filter.kw * self.filter.depth * vectors * lanes * item
         cdef const char *filter = (
@@ -341,18 +402,16 @@ cdef class Plan(Base):
         tile.activation = NULL
         tile.residual_pixel = 0
         tile.rows, tile.taps, tile.run = self.pieces_h, self.pieces_w, self.filter.depth
-        tile.x_pixel = tile.x_tap = self.input_tile
-        tile.x_row = self.grid_cols * self.input_tile
-        tile.out_pixel = vectors * lanes * item
-        step = count * tile.out_pixel + L1_LINE
+        tile.x_pixel = tile.x_tap = read.tile
+        tile.x_row = self.grid_cols * read.tile
+        tile.out_pixel = written.tile
         # meanwhile fetch the filter of the product that comes next
         tile.next_step = ceil_div(vectors * lanes * item, ceil_div(count, most))
         for e in range(self.points):
             tile.filter = filter + self.panel_of(e) * panel
             tile.next = filter + self.panel_of(e + 1) * panel
-            run_pixels(&tile, functions, count, most, inputs + e * self.input_product,
-                       products + e * step, NULL)
-        return step
+            run_pixels(&tile, functions, count, most, inputs + e * read.product,
+                       products + e * written.product, NULL)
 
     cdef ptrdiff_t panel_of(self, ptrdiff_t e) noexcept nogil:
         """The transformed filter of product e."""
@@ -361,23 +420,20 @@ cdef class Plan(Base):
             return e
         return min(e // self.n_w, unique - 1) * unique + min(e % self.n_w, unique - 1)
 
-    cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t s, ptrdiff_t j,
-                     ptrdiff_t first, ptrdiff_t last, const char *products, ptrdiff_t step,
-                     char *stage) noexcept nogil:
-        """Transform the products of a slab to outputs."""
+    cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t position,
+                     ptrdiff_t channel, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+                     const char *products, const Steps *steps, char *stage) noexcept nogil:
+        """Transform products to `width` outputs from `channel` on, whose bias is at `position`."""
         cdef fc_winograd_output t
         cdef Tiles tiles
         cdef const Array *out = &arrays.out
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t channel = self.filter.start(j), width = self.filter.width(j)
-        cdef ptrdiff_t y, x, cols, i, k, pixel
+        cdef ptrdiff_t y, x, cols, i, k
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
-        t.bias = self.filter.bias + self.filter.position(s, j)
+        t.bias = self.filter.bias + position
         t.activation = &self.activation if self.activated else NULL
-        t.product = step
-        pixel = t.vectors * lanes * item
-        channel += s * self.filter.set_width
+        t.product, t.vector = steps.product, steps.vector
         t.residual_row = self.dilation_h * arrays.residual.h
         t.residual_pixel = self.dilation_w * arrays.residual.w
         while first < last:
@@ -388,7 +444,7 @@ cdef class Plan(Base):
             t.rows = min(self.m_h, ceil_div(self.size.oh - y, self.dilation_h))
             cols = min(tiles.count * self.m_w, ceil_div(self.size.ow - x, self.dilation_w))
             if t.rows <= 0 or cols <= 0:   # only pieces of other tiles read them
-                products += tiles.count * pixel
+                products += tiles.count * steps.tile
                 continue
             if b.staged:
                 t.out = stage
@@ -400,7 +456,7 @@ cdef class Plan(Base):
             for i in range(tiles.count):
                 t.cols = min(self.m_w, cols - i * self.m_w)
                 t.products = products
-                products += pixel
+                products += steps.tile
                 if t.cols <= 0:
                     continue
                 self.kind.output(&t)

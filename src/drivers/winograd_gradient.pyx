@@ -20,7 +20,7 @@ from fastconv._native.levels cimport (
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport L1_LINE, THREAD_CYCLES, Array, Arrays, at, tile_cycles
-from fastconv._native.winograd cimport Plan as Winograd, Reading, Tiles
+from fastconv._native.winograd cimport Plan as Winograd, Reading, Steps, Tiles
 
 
 cdef enum:
@@ -145,6 +145,7 @@ cdef class Plan(Winograd):
         cdef char *x = work + (-<ptrdiff_t>work & (L1_LINE - 1))
         cdef char *dy = x + self.points * self.x_product
         cdef char *sums = dy + self.points * self.dy_product
+        cdef Steps steps = Steps(self.x_tile, self.x_product, self.filter.table.lanes * self.filter.table.itemsize)
         cdef fc_winograd_collect t
         if call.adds:
             self.add_chunks(call, index)
@@ -157,7 +158,7 @@ cdef class Plan(Winograd):
             first = block * self.tiles
             last = min(first + self.tiles, self.total)
             self.transform(&call.x, &call.reading, set * self.filter.depth + input, inputs, first,
-                           last, work, x, self.x_tile, self.x_product)
+                           last, work, x, &steps)
             self.spread(call, set, j, first, last, dy)
             self.add_products(j, inputs, last - first, x, dy, sums)
         t.sums, t.product = sums, self.sums_product

@@ -128,13 +128,13 @@ typedef struct {
     const char *const *taps; /* where the inputs are: [columns][rows of a tile] */
     ptrdiff_t tiles, channels;
     char *out; /* whole vectors, aligned */
-    ptrdiff_t out_tile, out_product;
+    ptrdiff_t out_tile, out_product, out_vector;
 } fc_winograd_input;
 
 /* Output transform of one tile, of which rows x cols outputs exist. */
 typedef struct {
-    const char *products; /* [points][vectors], aligned */
-    ptrdiff_t product;
+    const char *products; /* aligned, so many bytes from point to point and vector to vector */
+    ptrdiff_t product, vector;
     const char *bias;
     ptrdiff_t vectors, last;
     ptrdiff_t rows, cols;
@@ -177,6 +177,18 @@ typedef struct {
     ptrdiff_t out_tap;
 } fc_winograd_collect;
 
+/* Products of tiles, for each point, where a vector of inputs makes one of outputs: of one group
+ * (lane_of NULL), each input of which goes to all lanes, or of several groups of `depth` inputs. x
+ * and out are [points][tiles][lanes], aligned, and may be the same. */
+typedef struct {
+    ptrdiff_t points, tiles, depth;
+    const char *x;
+    char *out;
+    ptrdiff_t product;   /* bytes from point to point in both */
+    const char *filter;  /* [points][depth][lanes], aligned */
+    const char *lane_of; /* [depth][lanes]: which input lane an output's lane reads */
+} fc_winograd_square;
+
 /* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. Those of the
  * filter's gradient are for stride 1 and the most taps, or NULL. */
 typedef struct {
@@ -214,6 +226,7 @@ typedef struct {
     double (*peak)(ptrdiff_t steps);
     fc_winograd winograd[FC_WINOGRADS];
     void (*winograd_filter)(const fc_winograd_filter *);
+    void (*winograd_square)(const fc_winograd_square *);
     void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats);
 } fc_table;
 

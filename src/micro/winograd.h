@@ -83,11 +83,13 @@ static inline __attribute__((always_inline)) void FC_NAME(input)(const fc_winogr
                                                                  const fc_points *cols, const int m)
 {
     const int n_rows = rows ? rows->n : 1, n = cols->n, step = cols->odd ? 2 * m : m;
+    const ptrdiff_t out_vector = t->out_vector;
     for (ptrdiff_t tile = 0; tile < t->tiles; tile++) {
         const char *const *taps = t->taps + tile * step * n_rows;
         for (ptrdiff_t c = 0; c < t->channels; c += FC_LANES) {
+            __asm__("" : "+r"(taps)); /* or pointers would be copied to the stack */
             const ptrdiff_t at = c * (ptrdiff_t)sizeof(FC_T), left = t->channels - c;
-            char *out = t->out + tile * t->out_tile + at;
+            char *out = t->out + tile * t->out_tile + c / FC_LANES * out_vector;
             FC_VECTOR half[FC_MAX_POINTS][FC_MAX_POINTS];
 FC_UNROLL
             for (int j = 0; j < n; j++) {
@@ -112,7 +114,7 @@ FC_UNROLL
 FC_UNROLL
                 for (int j = 0; j < n; j++, out += t->out_product) {
                     *(FC_VECTOR *)out = v[j];
-                    __builtin_prefetch(out + FC_BYTES, 1); /* the next vector's */
+                    __builtin_prefetch(out + out_vector, 1); /* the next vector's */
                 }
             }
         }
@@ -129,6 +131,7 @@ static inline __attribute__((always_inline)) void FC_NAME(output)(const fc_winog
     for (ptrdiff_t k = 0; k < t->vectors; k++) {
         const ptrdiff_t at = k * FC_BYTES;
         const ptrdiff_t lanes = k < t->vectors - 1 ? FC_LANES : t->last;
+        const char *products = t->products + k * t->vector;
         const FC_VECTOR bias = *(const FC_VECTOR *)(t->bias + at);
         FC_VECTOR half[FC_MAX_TILE][FC_MAX_POINTS];
 FC_UNROLL
@@ -136,7 +139,7 @@ FC_UNROLL
             FC_VECTOR v[FC_MAX_POINTS], y[FC_MAX_TILE];
 FC_UNROLL
             for (int i = 0; i < n_rows; i++)
-                v[i] = *(const FC_VECTOR *)(t->products + (i * n + j) * t->product + at);
+                v[i] = *(const FC_VECTOR *)(products + (i * n + j) * t->product);
             if (rows)
                 FC_NAME(backward)(rows, m_rows, v, y);
             else
@@ -182,6 +185,74 @@ FC_UNROLL
                 }
         }
     }
+}
+
+/* Tiles of a point that are multiplied side by side: their chains hide the latency. */
+#if FC_PIXELS > 6
+#define FC_SQUARE_TILES 8
+#else
+#define FC_SQUARE_TILES 4
+#endif
+
+static inline __attribute__((always_inline)) void FC_NAME(square_step)(
+    FC_VECTOR acc[FC_SQUARE_TILES], const char *x, const char *filter, const char *lane_of,
+    const int tiles, const int grouped)
+{
+    const FC_VECTOR f = *(const FC_VECTOR *)filter;
+    const FC_MASK from = grouped ? *(const FC_MASK *)lane_of : (FC_MASK){0};
+FC_UNROLL
+    for (int i = 0; i < tiles; i++, x += FC_BYTES)
+        acc[i] += f * (grouped ? FC_NAME(permute)(*(const FC_VECTOR *)x, from)
+                               : FC_NAME(broadcast)(*(const FC_T *)x));
+    __asm__ volatile("" : : : "memory"); /* or the compiler takes one chain after another */
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(square_tiles)(
+    const fc_winograd_square *t, char *out, const char *x, const char *filter, const int tiles,
+    const int grouped)
+{
+    FC_VECTOR acc[FC_SQUARE_TILES] = {{0}};
+FC_UNROLL
+    for (int d = 0; !grouped && d < FC_LANES; d++)
+        FC_NAME(square_step)(acc, x + d * sizeof(FC_T), filter + d * FC_BYTES, 0, tiles, 0);
+    const char *lane_of = t->lane_of;
+    for (ptrdiff_t d = t->depth; grouped && d > 0; d--, filter += FC_BYTES, lane_of += FC_BYTES)
+        FC_NAME(square_step)(acc, x, filter, lane_of, tiles, 1);
+FC_UNROLL
+    for (int i = 0; i < tiles; i++)
+        *(FC_VECTOR *)(out + i * FC_BYTES) = acc[i];
+}
+
+static inline __attribute__((always_inline)) void FC_NAME(square_points)(
+    const fc_winograd_square *t, const int grouped)
+{
+    const char *filter = t->filter;
+    for (ptrdiff_t e = 0; e < t->points; e++, filter += t->depth * FC_BYTES) {
+        const char *x = t->x + e * t->product;
+        char *out = t->out + e * t->product;
+        ptrdiff_t left = t->tiles;
+#define FC_SQUARE(tiles)                                                                       \
+    FC_NAME(square_tiles)(t, out, x, filter, tiles, grouped);                                  \
+    left -= tiles, x += tiles * FC_BYTES, out += tiles * FC_BYTES
+        while (left >= FC_SQUARE_TILES) {
+            FC_SQUARE(FC_SQUARE_TILES);
+        }
+        if (left >= FC_SQUARE_TILES / 2) {
+            FC_SQUARE(FC_SQUARE_TILES / 2);
+        }
+        while (left > 0) {
+            FC_SQUARE(1);
+        }
+#undef FC_SQUARE
+    }
+}
+
+static void FC_NAME(square)(const fc_winograd_square *t)
+{
+    if (t->lane_of)
+        FC_NAME(square_points)(t, 1);
+    else
+        FC_NAME(square_points)(t, 0);
 }
 
 /* v = A d: of a polynomial of m coefficients, the values at the points. */
