@@ -119,7 +119,7 @@ cdef extern from "table.h":
         ptrdiff_t tiles, rows, cols
         ptrdiff_t vectors, last
         char *out
-        ptrdiff_t out_tile, out_product
+        ptrdiff_t out_tile, out_product, out_vector
 
     ctypedef struct fc_winograd_collect:
         const char *sums
@@ -129,12 +129,18 @@ cdef extern from "table.h":
         ptrdiff_t out_tap
 
     ctypedef struct fc_winograd_square:
-        ptrdiff_t points, tiles, depth
-        const char *x
-        char *out
+        ptrdiff_t points, tiles
+        char *x
         ptrdiff_t product
         const char *filter
-        const char *lane_of
+
+    ctypedef struct fc_winograd_square_gradient:
+        ptrdiff_t points, tiles
+        const char *x
+        const char *dy
+        ptrdiff_t product
+        char *sums
+        ptrdiff_t sums_product
 
     ctypedef struct fc_winograd:
         int m, n, dims, unique
@@ -162,6 +168,7 @@ cdef extern from "table.h":
         fc_winograd winograd[14]
         void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil
         void (*winograd_square)(const fc_winograd_square *) noexcept nogil
+        void (*winograd_square_gradient)(const fc_winograd_square_gradient *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil
         void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats) noexcept nogil
 

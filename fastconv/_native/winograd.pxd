@@ -49,10 +49,8 @@ cdef class Plan(Base):
     cdef ptrdiff_t rows_read, cols_read         # of the padded image, by any output
     cdef ptrdiff_t tile_rows, tile_cols         # of outputs
     cdef ptrdiff_t grid_rows, grid_cols, total  # of inputs
-    cdef ptrdiff_t units, slabs, depth          # of all; of a unit
-    cdef ptrdiff_t item_units, unit_items       # units of an item; items for all units
-    cdef bint square                            # a unit: a vector of inputs, one of outputs
-    cdef char *lane_of                          # of several groups; else NULL
+    cdef ptrdiff_t item_sets, set_items         # sets of an item; items for all sets
+    cdef bint square                            # a set: a vector of inputs, one of outputs
     cdef ptrdiff_t pixel                        # bytes of an item's inputs, in whole lines
     cdef char *constants                        # ZEROS, then a pixel of padding, and one of zeros
     # the cut last used
@@ -74,7 +72,7 @@ cdef class Plan(Base):
     cdef void gather(self, const Array *x, ptrdiff_t n, ptrdiff_t row, ptrdiff_t channel,
                      ptrdiff_t channels, const Segment *segments, ptrdiff_t runs, char *stage,
                      ptrdiff_t pixel) noexcept nogil
-    cdef void multiply_square(self, ptrdiff_t unit, ptrdiff_t count, char *inputs,
+    cdef void multiply_square(self, ptrdiff_t s, ptrdiff_t count, char *inputs,
                               ptrdiff_t product) noexcept nogil
     cdef void multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,
                        const Steps *read, char *products, const Steps *written) noexcept nogil

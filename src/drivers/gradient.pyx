@@ -34,6 +34,7 @@ from fastconv._native.plan cimport (
 cdef enum:
     BLOCK_PIXELS = 256         # of a block, at most,
     STRIDED_PIXELS = 128       # or this where the inputs under them lie further apart
+    LINEAR_PIXELS = 64         # or this of a filter of one input: what it reads would pass by L2 in strides
     CHUNKS = 16                # of a call, at most
     CHUNK_BLOCKS = 3           # of a chunk, about, at least
     CHUNKED_BYTES = 1 << 19    # of a filter that has chunks, at most
@@ -146,6 +147,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t most = BLOCK_PIXELS
         if self.stride_h * self.stride_w > 1 and not self.joined:
             most = STRIDED_PIXELS
+        if self.inputs == 1:
+            most = LINEAR_PIXELS
         self.cols = ceil_div(z.ow, ceil_div(z.ow, most))
         self.rows = min(z.oh, most // self.cols) if self.cols == z.ow else 1
         self.rows = ceil_div(z.oh, ceil_div(z.oh, self.rows))

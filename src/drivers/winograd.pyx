@@ -12,9 +12,8 @@ A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An 
 inputs, then for each slab multiplies and transforms back, all in its own L2: where few tiles make
 several chunks, threads transform the same inputs rather than wait for one another.
 
-Slabs that read the same inputs make a unit: those of a group, or where a vector holds several groups
-each by itself. An item has several small ones, which are neighbours in the image. Where a vector of
-inputs makes one of outputs (square), products take the place of the inputs.
+An item has several groups where these are small, as their channels are neighbours in the image. Where
+a group's inputs fill a vector, and its outputs one (square), products take the place of the inputs.
 """
 from libc.math cimport hypot
 from libc.stdlib cimport free
@@ -25,7 +24,7 @@ from fastconv._native.levels cimport (
     FC_ONE_AND_HALF, FC_WINOGRADS, allocate, fc_table, fc_tile, fc_tile_function, fc_winograd,
     fc_winograd_input, fc_winograd_output, fc_winograd_square, find_table, l2_bytes,
 )
-from fastconv._native.packing cimport Filter, ceil_div, find_lanes
+from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     INPUTS, L1_LINE, OUTPUTS, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
     Timer, at, beyond, lap, put, scattered, source_of, start_timer, streaming, tile_cycles, writing,
@@ -37,14 +36,13 @@ cdef enum:
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
     GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
     STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
-    UNITS_BYTES = 256         # of a pixel: an item has as many units as have so many
+    SETS_BYTES = 256          # of a pixel: an item has as many sets as have so many
     SQUARE_TILES = 16         # of a block of square products
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace
     NOTHING = -2              # a row or column that no output reads; what tiles read there is 0
 
-# Cycles of a multiply-add of square products, of one group or of several.
-cdef double SQUARE_STEP = 0.75, GROUPED_STEP = 1.2
+cdef double SQUARE_STEP = 0.75   # cycles of a multiply-add of square products
 
 
 def transforms(str level, int itemsize):
@@ -78,26 +76,20 @@ cdef class Plan(Base):
         self.grid_cols = self.tile_cols + self.pieces_w - 1
         self.total = (self.size.n * self.dilation_h * self.dilation_w
                       * self.grid_rows * self.grid_cols)
-        self.units, self.slabs, self.depth = filter.sets, filter.slabs, filter.depth
-        if filter.lanewise:
-            self.units, self.slabs, self.depth = filter.slabs, 1, lanes
-            self.lane_of = allocate(filter.depth * lanes * item)
-            find_lanes(self.lane_of, filter.table, filter.depth, lanes, filter.depth, filter.depth)
-        self.square = filter.lanewise or (
+        self.square = (
             filter.depth == filter.set_width == lanes and filter.kw == 1
             and self.kind.unique == self.n_w)
-        self.item_units = max(1, min(self.units, UNITS_BYTES // (self.depth * item)))
-        self.unit_items = ceil_div(self.units, self.item_units)
-        self.pixel = ceil_div(self.item_units * self.depth * item, L1_LINE) * L1_LINE
+        self.item_sets = max(1, min(filter.sets, SETS_BYTES // (filter.depth * item)))
+        self.set_items = ceil_div(filter.sets, self.item_sets)
+        self.pixel = ceil_div(self.item_sets * filter.depth * item, L1_LINE) * L1_LINE
         self.constants = allocate(ZEROS + 2 * self.pixel)
         memset(self.constants, 0, ZEROS + 2 * self.pixel)
         filter.table.copy(self.constants + ZEROS, item, item, self.pad(), 0, 0,
-                          self.item_units * self.depth, 1)
+                          self.item_sets * filter.depth, 1)
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
 
     def __dealloc__(self):
         free(self.constants)
-        free(self.lane_of)
 
     cdef ptrdiff_t halo(self) noexcept nogil:
         """Transformed tiles that a block reads beyond its own."""
@@ -114,9 +106,9 @@ cdef class Plan(Base):
         best.cycles = -1
         b.chunks = 1
         while True:
-            b.chunk = ceil_div(self.slabs, b.chunks)
-            b.chunks = ceil_div(self.slabs, b.chunk)
-            share = ceil_div(threads, b.chunks * self.unit_items)
+            b.chunk = ceil_div(self.filter.slabs, b.chunks)
+            b.chunks = ceil_div(self.filter.slabs, b.chunk)
+            share = ceil_div(threads, b.chunks * self.set_items)
             for i in range(1, 9):
                 b.tiles = tall * i if i < 5 else ceil_div(self.total, share * (i - 4))
                 b.blocks = ceil_div(self.total, b.tiles)
@@ -127,29 +119,30 @@ cdef class Plan(Base):
                     best = b
             if b.chunk == 1 or b.chunks >= 2 * threads:
                 return best
-            b.chunks = ceil_div(self.slabs, b.chunk - 1)
+            b.chunks = ceil_div(self.filter.slabs, b.chunk - 1)
 
     cdef void measure(self, Blocking *b, ptrdiff_t threads, bint gathered,
                       bint staged) noexcept nogil:
         """Find a blocking's workspace and the cycles until the last thread has finished."""
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t slab = self.filter.slab_width * item
+        cdef ptrdiff_t written = self.item_sets * lanes * item if self.square else slab
         cdef ptrdiff_t calls = ceil_div(b.tiles, self.filter.table.pixels)
         cdef ptrdiff_t inputs = b.tiles + self.halo()
         cdef ptrdiff_t steps = self.filter.kw * self.filter.depth
         cdef double wide = self.filter.slab_vectors(), one, product, streamed, used
         cdef double panels = wide * lanes * item * self.filter.reduction()   # bytes of a slab's filter
-        cdef double filters = panels * self.slabs * self.item_units
+        cdef double filters = panels * self.filter.slabs * self.item_sets
         # of a tile's inputs, as they are read and transformed, and of its outputs
         cdef double read = self.m_h * self.m_w * self.stride_h * self.stride_w * self.pixel
-        cdef double vectors = self.points * ceil_div(self.item_units * self.depth, lanes)
+        cdef double vectors = self.points * ceil_div(self.item_sets * self.filter.depth, lanes)
         cdef double outputs = self.m_h * self.m_w * wide
         cdef double image = <double>self.size.n * self.size.oh * self.size.ow * (
             self.filter.out_channels * item)
         b.reading = self.find_reading(gathered)
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
-        b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * slab)) if staged else 0
-        b.outputs_bytes = b.staged * self.m_h * self.m_w * slab
+        b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * written)) if staged else 0
+        b.outputs_bytes = b.staged * self.m_h * self.m_w * written
         # odd numbers of lines, or all products and all tiles would share few sets of L1
         b.inputs.vector, b.inputs.product = lanes * item, (self.pixel // L1_LINE | 1) * L1_LINE
         b.inputs.tile = (self.points * b.inputs.product // L1_LINE | 1) * L1_LINE
@@ -157,12 +150,12 @@ cdef class Plan(Base):
         if self.square:
             b.inputs.tile, b.inputs.product = lanes * item, (b.tiles | 1) * lanes * item
             b.inputs.vector = self.points * b.inputs.product
-            b.inputs_bytes, b.products_bytes = self.item_units * b.inputs.vector, 0
+            b.inputs_bytes, b.products_bytes = self.item_sets * b.inputs.vector, 0
         b.bytes = (b.reading.bytes + b.products_bytes + b.outputs_bytes + b.inputs_bytes
                    + L1_LINE)
         # each slab reads its filter and the inputs from beyond L2, as far as that does not hold them
         used = b.inputs_bytes + b.products_bytes
-        streamed = streaming(panels * beyond(filters, l2_bytes()), filters * self.unit_items)
+        streamed = streaming(panels * beyond(filters, l2_bytes()), filters * self.set_items)
         streamed += streaming((b.inputs_bytes + b.products_bytes) * beyond(used, l2_bytes()))
         # those that products share are read once more for each
         streamed += streaming(panels * beyond(panels, l2_bytes())) * (
@@ -170,13 +163,13 @@ cdef class Plan(Base):
         product = self.points * calls * tile_cycles(
             <double>b.tiles / calls, wide, self.pieces_h * self.pieces_w, steps)
         if self.square:
-            product = self.points * b.tiles * steps * (GROUPED_STEP if self.lane_of else SQUARE_STEP)
+            product = self.points * b.tiles * steps * SQUARE_STEP
         one = costs().item + inputs * (
             costs().tile + vectors * self.n_w * costs().input_term + streaming(read)
             + writing(vectors * lanes * item, used + filters))
-        one += self.item_units * b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
+        one += self.item_sets * b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
             costs().tile + outputs * costs().output + writing(outputs * lanes * item, image)))
-        b.cycles = one * ceil_div(b.blocks * b.chunks * self.unit_items, threads)
+        b.cycles = one * ceil_div(b.blocks * b.chunks * self.set_items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100
         if b.bytes > MOST_BYTES:
@@ -205,20 +198,20 @@ cdef class Plan(Base):
         cdef Call call
         call.arrays, call.block = arrays, self.usual_cut(threads, gathered, staged)
         return self.share_out(
-            &call, call.block.blocks * call.block.chunks * self.unit_items, threads,
+            &call, call.block.blocks * call.block.chunks * self.set_items, threads,
             call.block.bytes)
 
     cdef void run_item(self, const void *call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
-        """One block of tiles, from inputs to the outputs of some units or one chunk of slabs."""
+        """One block of tiles, from inputs to the outputs of some sets or one chunk of slabs."""
         cdef const Arrays *arrays = (<const Call *>call).arrays
         cdef const Blocking *b = &(<const Call *>call).block
-        cdef ptrdiff_t unit = index // (b.blocks * b.chunks) * self.item_units
-        cdef ptrdiff_t last_unit = min(unit + self.item_units, self.units)
+        cdef ptrdiff_t s = index // (b.blocks * b.chunks) * self.item_sets
+        cdef ptrdiff_t last_set = min(s + self.item_sets, self.filter.sets)
         cdef ptrdiff_t first = index % b.blocks * b.tiles
         cdef ptrdiff_t last = min(first + b.tiles, self.total)
         cdef ptrdiff_t j = index // b.blocks % b.chunks * b.chunk
-        cdef ptrdiff_t end = min(j + b.chunk, self.slabs), item = self.filter.table.itemsize
+        cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs), item = self.filter.table.itemsize
         cdef ptrdiff_t width, k
         cdef Steps steps
         # the parts whose size is a multiple of a line come first
@@ -226,32 +219,33 @@ cdef class Plan(Base):
         cdef char *inputs = products + b.products_bytes
         cdef Timer timer = start_timer(arrays, thread)
         work = inputs + b.inputs_bytes
-        self.transform(&arrays.x, &b.reading, unit * self.depth, (last_unit - unit) * self.depth,
-                       first, min(last + self.halo(), self.total), work, inputs, &b.inputs)
+        self.transform(&arrays.x, &b.reading, s * self.filter.depth,
+                       (last_set - s) * self.filter.depth, first,
+                       min(last + self.halo(), self.total), work, inputs, &b.inputs)
         lap(&timer, INPUTS)
-        if self.square:   # units' outputs follow one another
-            for k in range(unit, last_unit):
-                self.multiply_square(k, last - first, inputs + (k - unit) * b.inputs.vector,
+        if self.square:   # sets' outputs follow one another
+            for k in range(s, last_set):
+                self.multiply_square(k, last - first, inputs + (k - s) * b.inputs.vector,
                                      b.inputs.product)
             lap(&timer, PRODUCTS)
             width = self.filter.table.lanes
-            self.finish(arrays, b, unit * width * item, unit * width, (last_unit - unit) * width,
+            self.finish(arrays, b, s * width * item, s * width, (last_set - s) * width,
                         first, last, inputs, &b.inputs, work)
             lap(&timer, OUTPUTS)
             return
-        for unit in range(unit, last_unit):
+        for s in range(s, last_set):
             for k in range(j, end):
                 width = self.filter.width(k)
                 steps.vector = self.filter.table.lanes * item
                 steps.tile = ceil_div(width, self.filter.table.lanes) * steps.vector
                 steps.product = (last - first) * steps.tile + L1_LINE
-                self.multiply(unit, k, last - first, inputs, &b.inputs, products, &steps)
+                self.multiply(s, k, last - first, inputs, &b.inputs, products, &steps)
                 lap(&timer, PRODUCTS)
-                self.finish(arrays, b, self.filter.position(unit, k),
-                            unit * self.filter.set_width + self.filter.start(k), width, first,
+                self.finish(arrays, b, self.filter.position(s, k),
+                            s * self.filter.set_width + self.filter.start(k), width, first,
                             last, products, &steps, work)
                 lap(&timer, OUTPUTS)
-            inputs += self.depth * item
+            inputs += self.filter.depth * item
 
     cdef Tiles tiles_at(self, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
         """The tiles of a row, as many as there are from the first on."""
@@ -372,15 +366,12 @@ cdef class Plan(Base):
                 at(x, n, row, segments[i].col, channel), self.dilation_w * x.w, x.c,
                 segments[i].count, channels)
 
-    cdef void multiply_square(self, ptrdiff_t unit, ptrdiff_t count, char *inputs,
+    cdef void multiply_square(self, ptrdiff_t s, ptrdiff_t count, char *inputs,
                               ptrdiff_t product) noexcept nogil:
-        """Multiply a unit's filter with `count` tiles, in their place."""
+        """Multiply a set's filter with `count` tiles, in their place."""
         cdef fc_winograd_square t
-        cdef ptrdiff_t bytes = self.filter.table.lanes * self.filter.table.itemsize
-        t.points, t.tiles, t.depth = self.points, count, self.filter.depth
-        t.x, t.out, t.product = inputs, inputs, product
-        t.filter = self.filter.memory + unit * bytes * self.filter.reduction()
-        t.lane_of = self.lane_of
+        t.points, t.tiles, t.x, t.product = self.points, count, inputs, product
+        t.filter = self.filter.memory + self.filter.position(s, 0) * self.filter.reduction()
         self.filter.table.winograd_square(&t)
 
     cdef void multiply(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t count, const char *inputs,

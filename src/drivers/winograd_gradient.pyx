@@ -7,7 +7,8 @@ convolution, gradients of outputs by the transpose of its output transform, and 
 that of the filter transform (Lavin & Gray, "Fast algorithms for convolutional neural networks",
 arXiv:1509.09308, section 4.1.1, has F(3, 2) for it).
 
-An item is a chunk of tiles x a part of the inputs x a slab of outputs. Block by block it transforms
+An item is a chunk of tiles x a part of the inputs x a slab of outputs, or several groups where these
+are small. Block by block it transforms
 tiles and adds their products to its sums, all in its own L2; threads that need the same tiles
 transform them each. Chunks are made where the filter is small; their gradients are added at the
 end. Blocks and chunks, so the order of all additions, depend on the problem alone.
@@ -16,7 +17,8 @@ from libc.string cimport memset
 
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    fc_gradient, fc_winograd_collect, fc_winograd_spread, give_workspace, l2_bytes, take_workspace,
+    fc_gradient, fc_winograd_collect, fc_winograd_spread, fc_winograd_square_gradient,
+    give_workspace, l2_bytes, take_workspace,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport L1_LINE, THREAD_CYCLES, Array, Arrays, at, tile_cycles
@@ -29,6 +31,9 @@ cdef enum:
     LEAST_TILES = 16        # or so few are left
     CHUNKS = 16             # of a call, at most, and only so many that there are as many items
     CHUNK_BLOCKS = 3        # of a chunk, at least
+
+
+cdef double SQUARE_STEP = 0.75   # cycles of a multiply-add of square products
 
 
 cdef struct Call:
@@ -44,8 +49,9 @@ cdef class Plan(Winograd):
     cdef ptrdiff_t taps                     # of a filter
     cdef ptrdiff_t inputs, parts            # of a part, and how many
     cdef ptrdiff_t tiles, blocks, chunks    # of a block; of a call
-    cdef ptrdiff_t row_bytes                # of a slab's sums for one input
-    cdef ptrdiff_t x_tile, x_product, dy_product, sums_product
+    cdef ptrdiff_t vectors, row_bytes       # of a slab's sums for one input, at most
+    cdef Steps x, dy
+    cdef ptrdiff_t x_bytes, dy_bytes, sums_product
     cdef ptrdiff_t gradient_bytes           # of a slab of one chunk: [taps][inputs][row_bytes]
     cdef readonly double cycles             # of all items, on one thread
 
@@ -53,11 +59,24 @@ cdef class Plan(Winograd):
                   double pad_value, row_map, col_map, activation, int kind, kernel, pieces):
         cdef ptrdiff_t item = filter.table.itemsize
         self.taps = kernel[0] * kernel[1]
-        self.row_bytes = filter.table.vectors * filter.table.lanes * item
+        self.vectors = min(filter.table.vectors, ceil_div(filter.set_width, filter.table.lanes))
+        self.row_bytes = self.vectors * filter.table.lanes * item
+        # only those that are whole vectors
+        if filter.slabs > 1 or filter.set_width * item < self.row_bytes:
+            self.item_sets, self.set_items = 1, filter.sets
         self.find_parts()
-        self.x_tile = ceil_div(self.inputs * item, L1_LINE) * L1_LINE
-        self.x_product = self.tiles * self.x_tile + L1_LINE
-        self.dy_product = self.tiles * self.row_bytes + L1_LINE
+        self.x.vector = self.dy.vector = filter.table.lanes * item
+        self.x.tile = ceil_div(self.item_sets * self.inputs * item, L1_LINE) * L1_LINE
+        self.dy.tile = self.item_sets * self.row_bytes
+        if self.square:
+            self.x.tile = self.dy.tile = self.x.vector
+        self.x.product = self.tiles * self.x.tile + L1_LINE
+        self.dy.product = self.tiles * self.dy.tile + L1_LINE
+        self.x_bytes, self.dy_bytes = self.points * self.x.product, self.points * self.dy.product
+        if self.square:
+            self.x.vector = self.dy.vector = self.x_bytes
+            self.x_bytes *= self.item_sets
+            self.dy_bytes *= self.item_sets
         self.sums_product = self.inputs * self.row_bytes + L1_LINE
         self.gradient_bytes = self.taps * filter.depth * self.row_bytes
         self.cycles = self.count_cycles()
@@ -71,8 +90,8 @@ cdef class Plan(Winograd):
         self.tiles = MOST_TILES
         while True:
             # beside a slab's tiles: of each input, tiles and sums
-            most = (budget - self.points * self.tiles * self.row_bytes) // (
-                self.points * (self.tiles * item + self.row_bytes))
+            most = (budget - self.item_sets * self.points * self.tiles * self.row_bytes) // (
+                self.item_sets * self.points * (self.tiles * item + self.row_bytes))
             if most >= min(depth, LEAST_INPUTS) or self.tiles == LEAST_TILES:
                 break
             self.tiles //= 2
@@ -82,7 +101,7 @@ cdef class Plan(Winograd):
         self.blocks = ceil_div(self.total, self.tiles)
         self.tiles = ceil_div(self.total, self.blocks)
         self.blocks = ceil_div(self.total, self.tiles)
-        items = self.filter.sets * self.filter.slabs * self.parts
+        items = self.set_items * self.filter.slabs * self.parts
         self.chunks = max(1, min(ceil_div(CHUNKS, items), self.blocks // CHUNK_BLOCKS))
 
     cdef double count_cycles(self) noexcept nogil:
@@ -100,6 +119,8 @@ cdef class Plan(Winograd):
         cdef double products = self.points * calls * (
             tile_cycles(<double>self.inputs / calls, wide, 1, self.tiles)
             + costs().store * self.inputs / calls * wide)
+        if self.square:
+            products = self.points * self.tiles * lanes * SQUARE_STEP
         return (self.tiles * transforms + products) * (
             self.blocks * self.parts * self.filter.sets * self.filter.slabs)
 
@@ -113,8 +134,9 @@ cdef class Plan(Winograd):
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         """The items; then what chunks of them have found is added. dy is in the residual's place."""
         cdef ptrdiff_t slabs = self.filter.sets * self.filter.slabs
-        cdef ptrdiff_t bytes = L1_LINE + self.points * (
-            self.x_product + self.dy_product + self.sums_product)
+        cdef ptrdiff_t items = self.set_items * self.filter.slabs * self.parts
+        cdef ptrdiff_t bytes = (L1_LINE + self.x_bytes + self.dy_bytes
+                                + self.item_sets * self.points * self.sums_product)
         cdef Call call
         cdef size_t size = 0
         call.x, call.dy, call.out = arrays.x, arrays.residual, arrays.out.data
@@ -123,10 +145,10 @@ cdef class Plan(Winograd):
         bytes = ceil_div(bytes, L1_LINE) * L1_LINE
         call.adds = False
         if self.chunks == 1:
-            return self.share_out(&call, slabs * self.parts, threads, bytes)
+            return self.share_out(&call, items, threads, bytes)
         call.gradients = take_workspace(self.chunks * slabs * self.gradient_bytes, &size)
         try:
-            self.share_out(&call, slabs * self.parts * self.chunks, threads, bytes)
+            self.share_out(&call, items * self.chunks, threads, bytes)
             call.adds = True
             self.share_out(&call, slabs, threads, 0)
         finally:
@@ -136,52 +158,68 @@ cdef class Plan(Winograd):
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
         cdef const Call *call = <const Call *>the_call
-        cdef ptrdiff_t slabs = self.filter.sets * self.filter.slabs
-        cdef ptrdiff_t chunk = index % self.chunks, slab = index // self.chunks % slabs
+        cdef ptrdiff_t chunk = index % self.chunks, slabs = self.set_items * self.filter.slabs
+        cdef ptrdiff_t slab = index // self.chunks % slabs
         cdef ptrdiff_t input = index // self.chunks // slabs * self.inputs
         cdef ptrdiff_t inputs = min(self.inputs, self.filter.depth - input)
-        cdef ptrdiff_t set = slab // self.filter.slabs, j = slab % self.filter.slabs
-        cdef ptrdiff_t block, first, last
+        cdef ptrdiff_t j = slab % self.filter.slabs
+        cdef ptrdiff_t set = slab // self.filter.slabs * self.item_sets
+        cdef ptrdiff_t sets = min(self.item_sets, self.filter.sets - set)
+        cdef ptrdiff_t block, first, last, s
         cdef char *x = work + (-<ptrdiff_t>work & (L1_LINE - 1))
-        cdef char *dy = x + self.points * self.x_product
-        cdef char *sums = dy + self.points * self.dy_product
-        cdef Steps steps = Steps(self.x_tile, self.x_product, self.filter.table.lanes * self.filter.table.itemsize)
-        cdef fc_winograd_collect t
+        cdef char *dy = x + self.x_bytes
+        cdef char *sums = dy + self.dy_bytes
+        cdef char *gradient = sums + self.item_sets * self.points * self.sums_product
         if call.adds:
             self.add_chunks(call, index)
             return
-        t.out = sums + self.points * self.sums_product
-        work = t.out + self.taps * self.inputs * self.row_bytes
-        memset(sums, 0, self.points * self.sums_product)
+        work = gradient + self.taps * self.inputs * self.row_bytes
+        memset(sums, 0, sets * self.points * self.sums_product)
         for block in range(chunk * self.blocks // self.chunks,
                            (chunk + 1) * self.blocks // self.chunks):
             first = block * self.tiles
             last = min(first + self.tiles, self.total)
-            self.transform(&call.x, &call.reading, set * self.filter.depth + input, inputs, first,
-                           last, work, x, &steps)
-            self.spread(call, set, j, first, last, dy)
-            self.add_products(j, inputs, last - first, x, dy, sums)
+            self.transform(&call.x, &call.reading, set * self.filter.depth + input, sets * inputs,
+                           first, last, work, x, &self.x)
+            self.spread(call, set, sets, j, first, last, dy)
+            for s in range(sets if self.square else 0):
+                self.add_squares(last - first, x + s * self.x.vector, dy + s * self.dy.vector,
+                                 sums + s * self.points * self.sums_product)
+            for s in range(0 if self.square else sets):
+                self.add_products(
+                    j, inputs, last - first,
+                    x + s * inputs * self.filter.table.itemsize, dy + s * self.row_bytes,
+                    sums + s * self.points * self.sums_product)
+        for s in range(sets):
+            self.collect(call, chunk, (set + s) * self.filter.slabs + j, input, inputs,
+                         sums + s * self.points * self.sums_product, gradient)
+
+    cdef void collect(self, const Call *call, ptrdiff_t chunk, ptrdiff_t slab, ptrdiff_t input,
+                      ptrdiff_t inputs, const char *sums, char *gradient) noexcept nogil:
+        """Transform the sums of a slab, and put the result where it belongs."""
+        cdef fc_winograd_collect t
         t.sums, t.product = sums, self.sums_product
-        t.vectors = inputs * self.filter.table.vectors
-        t.out_tap = self.inputs * self.row_bytes
+        t.vectors = inputs * self.vectors
+        t.out, t.out_tap = gradient, self.inputs * self.row_bytes
         if self.chunks > 1:
-            t.out = (call.gradients + (chunk * slabs + slab) * self.gradient_bytes
-                     + input * self.row_bytes)
+            t.out = (call.gradients + input * self.row_bytes + self.gradient_bytes * (
+                chunk * self.filter.sets * self.filter.slabs + slab))
             t.out_tap = self.filter.depth * self.row_bytes
         self.kind.collect(&t)
         if self.chunks == 1:
             self.put(call, slab, input, inputs, t.out, t.out_tap)
 
-    cdef void spread(self, const Call *call, ptrdiff_t set, ptrdiff_t j, ptrdiff_t first,
-                     ptrdiff_t last, char *products) noexcept nogil:
-        """Transform the gradients of some tiles' outputs for one slab."""
+    cdef void spread(self, const Call *call, ptrdiff_t set, ptrdiff_t sets, ptrdiff_t j,
+                     ptrdiff_t first, ptrdiff_t last, char *products) noexcept nogil:
+        """Transform the gradients of some tiles' outputs for one slab, or for that of each set."""
         cdef fc_winograd_spread t
         cdef Tiles tiles
-        cdef ptrdiff_t lanes = self.filter.table.lanes, width = self.filter.width(j), y, x
+        cdef ptrdiff_t lanes = self.filter.table.lanes, width = sets * self.filter.width(j)
+        cdef ptrdiff_t y, x
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
         t.dy_row, t.dy_pixel = self.dilation_h * call.dy.h, self.dilation_w * call.dy.w
-        t.out_tile, t.out_product = self.row_bytes, self.dy_product
+        t.out_tile, t.out_product, t.out_vector = self.dy.tile, self.dy.product, self.dy.vector
         while first < last:
             tiles = self.tiles_at(first, last)
             y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
@@ -193,7 +231,7 @@ cdef class Plan(Winograd):
             t.dy = at(&call.dy, tiles.n, y, x, set * self.filter.set_width + self.filter.start(j))
             t.out = products
             self.kind.spread(&t)
-            products += tiles.count * self.row_bytes
+            products += tiles.count * self.dy.tile
             first += tiles.count
 
     cdef void add_products(self, ptrdiff_t j, ptrdiff_t inputs, ptrdiff_t tiles, const char *x,
@@ -204,18 +242,26 @@ cdef class Plan(Winograd):
         cdef ptrdiff_t vectors = ceil_div(self.filter.width(j), self.filter.table.lanes)
         cdef fc_gradient t
         t.images = t.rows = 1
-        t.cols, t.x_pixel, t.dy_pixel = tiles, self.x_tile, self.row_bytes
+        t.cols, t.x_pixel, t.dy_pixel = tiles, self.x.tile, self.dy.tile
         t.x_image = t.x_row = t.x_tap = t.dy_image = t.dy_row = t.out_tap = 0
         t.out_input = self.row_bytes
         t.lane_of, t.next, t.next_step = NULL, x, 0
         for e in range(self.points):
-            t.x, t.dy = x + e * self.x_product, dy + e * self.dy_product
+            t.x, t.dy = x + e * self.x.product, dy + e * self.dy.product
             t.out = sums + e * self.sums_product
             for i in range(calls):
                 height = inputs // calls + (i < inputs % calls)
                 self.filter.table.gradient[vectors - 1][height - 1](&t)
                 t.x += height * item
                 t.out += height * self.row_bytes
+
+    cdef void add_squares(self, ptrdiff_t tiles, const char *x, const char *dy,
+                          char *sums) noexcept nogil:
+        """The same of a set whose inputs and outputs are a vector each."""
+        cdef fc_winograd_square_gradient t
+        t.points, t.tiles, t.x, t.dy, t.product = self.points, tiles, x, dy, self.x.product
+        t.sums, t.sums_product = sums, self.sums_product
+        self.filter.table.winograd_square_gradient(&t)
 
     cdef void add_chunks(self, const Call *call, ptrdiff_t slab) noexcept nogil:
         """Add the gradients of all chunks to that of the first, for one slab."""

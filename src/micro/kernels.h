@@ -160,5 +160,6 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
         .add = FC_NAME(add), .pack = FC_NAME(pack),                                            \
         .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_LEARNING_ENTRY_2, FC_ENTRY_1)},           \
         .winograd_filter = FC_NAME(filter), .winograd_square = FC_NAME(square),                \
+        .winograd_square_gradient = FC_NAME(square_gradient),                                  \
         .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \
     }

@@ -127,8 +127,8 @@ typedef struct {
 typedef struct {
     const char *const *taps; /* where the inputs are: [columns][rows of a tile] */
     ptrdiff_t tiles, channels;
-    char *out; /* whole vectors, aligned */
-    ptrdiff_t out_tile, out_product, out_vector;
+    char *out; /* whole vectors, aligned, */
+    ptrdiff_t out_tile, out_product, out_vector; /* so many bytes apart */
 } fc_winograd_input;
 
 /* Output transform of one tile, of which rows x cols outputs exist. */
@@ -164,8 +164,8 @@ typedef struct {
     ptrdiff_t dy_row, dy_pixel;
     ptrdiff_t tiles, rows, cols;
     ptrdiff_t vectors, last;
-    char *out; /* [points][tiles][vectors], aligned */
-    ptrdiff_t out_tile, out_product;
+    char *out; /* aligned, */
+    ptrdiff_t out_tile, out_product, out_vector; /* so many bytes apart */
 } fc_winograd_spread;
 
 /* The filter transform's transpose, of so many vectors that lie together. */
@@ -177,17 +177,24 @@ typedef struct {
     ptrdiff_t out_tap;
 } fc_winograd_collect;
 
-/* Products of tiles, for each point, where a vector of inputs makes one of outputs: of one group
- * (lane_of NULL), each input of which goes to all lanes, or of several groups of `depth` inputs. x
- * and out are [points][tiles][lanes], aligned, and may be the same. */
+/* Products of tiles, for each point, with filters of as many inputs as lanes, an output to a lane:
+ * [points][tiles][lanes], aligned, in the place of the inputs. */
 typedef struct {
-    ptrdiff_t points, tiles, depth;
-    const char *x;
-    char *out;
-    ptrdiff_t product;   /* bytes from point to point in both */
-    const char *filter;  /* [points][depth][lanes], aligned */
-    const char *lane_of; /* [depth][lanes]: which input lane an output's lane reads */
+    ptrdiff_t points, tiles;
+    char *x;
+    ptrdiff_t product;  /* bytes from point to point */
+    const char *filter; /* [points][lanes of inputs][lanes], aligned */
 } fc_winograd_square;
+
+/* Of the filter's gradient, for each point: sums of as many inputs as lanes, each in a vector of
+ * outputs, to which the products of tiles are added. */
+typedef struct {
+    ptrdiff_t points, tiles;
+    const char *x, *dy; /* [points][tiles][lanes], aligned */
+    ptrdiff_t product;  /* bytes from point to point, of both */
+    char *sums;         /* [points][lanes of inputs][lanes], aligned */
+    ptrdiff_t sums_product;
+} fc_winograd_square_gradient;
 
 /* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. Those of the
  * filter's gradient are for stride 1 and the most taps, or NULL. */
@@ -227,6 +234,7 @@ typedef struct {
     fc_winograd winograd[FC_WINOGRADS];
     void (*winograd_filter)(const fc_winograd_filter *);
     void (*winograd_square)(const fc_winograd_square *);
+    void (*winograd_square_gradient)(const fc_winograd_square_gradient *);
     void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats);
 } fc_table;
 

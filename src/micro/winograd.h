@@ -194,65 +194,58 @@ FC_UNROLL
 #define FC_SQUARE_TILES 4
 #endif
 
-static inline __attribute__((always_inline)) void FC_NAME(square_step)(
-    FC_VECTOR acc[FC_SQUARE_TILES], const char *x, const char *filter, const char *lane_of,
-    const int tiles, const int grouped)
-{
-    const FC_VECTOR f = *(const FC_VECTOR *)filter;
-    const FC_MASK from = grouped ? *(const FC_MASK *)lane_of : (FC_MASK){0};
-FC_UNROLL
-    for (int i = 0; i < tiles; i++, x += FC_BYTES)
-        acc[i] += f * (grouped ? FC_NAME(permute)(*(const FC_VECTOR *)x, from)
-                               : FC_NAME(broadcast)(*(const FC_T *)x));
-    __asm__ volatile("" : : : "memory"); /* or the compiler takes one chain after another */
-}
-
-static inline __attribute__((always_inline)) void FC_NAME(square_tiles)(
-    const fc_winograd_square *t, char *out, const char *x, const char *filter, const int tiles,
-    const int grouped)
+static inline __attribute__((always_inline)) void FC_NAME(square_tiles)(char *x, const char *filter,
+                                                                        const int tiles)
 {
     FC_VECTOR acc[FC_SQUARE_TILES] = {{0}};
 FC_UNROLL
-    for (int d = 0; !grouped && d < FC_LANES; d++)
-        FC_NAME(square_step)(acc, x + d * sizeof(FC_T), filter + d * FC_BYTES, 0, tiles, 0);
-    const char *lane_of = t->lane_of;
-    for (ptrdiff_t d = t->depth; grouped && d > 0; d--, filter += FC_BYTES, lane_of += FC_BYTES)
-        FC_NAME(square_step)(acc, x, filter, lane_of, tiles, 1);
+    for (int d = 0; d < FC_LANES; d++) {
+        const FC_VECTOR f = *(const FC_VECTOR *)(filter + d * FC_BYTES);
+FC_UNROLL
+        for (int i = 0; i < tiles; i++)
+            acc[i] += FC_NAME(broadcast)(((const FC_T *)(x + i * FC_BYTES))[d]) * f;
+        __asm__ volatile("" : : : "memory"); /* or the compiler takes one chain after another */
+    }
 FC_UNROLL
     for (int i = 0; i < tiles; i++)
-        *(FC_VECTOR *)(out + i * FC_BYTES) = acc[i];
-}
-
-static inline __attribute__((always_inline)) void FC_NAME(square_points)(
-    const fc_winograd_square *t, const int grouped)
-{
-    const char *filter = t->filter;
-    for (ptrdiff_t e = 0; e < t->points; e++, filter += t->depth * FC_BYTES) {
-        const char *x = t->x + e * t->product;
-        char *out = t->out + e * t->product;
-        ptrdiff_t left = t->tiles;
-#define FC_SQUARE(tiles)                                                                       \
-    FC_NAME(square_tiles)(t, out, x, filter, tiles, grouped);                                  \
-    left -= tiles, x += tiles * FC_BYTES, out += tiles * FC_BYTES
-        while (left >= FC_SQUARE_TILES) {
-            FC_SQUARE(FC_SQUARE_TILES);
-        }
-        if (left >= FC_SQUARE_TILES / 2) {
-            FC_SQUARE(FC_SQUARE_TILES / 2);
-        }
-        while (left > 0) {
-            FC_SQUARE(1);
-        }
-#undef FC_SQUARE
-    }
+        *(FC_VECTOR *)(x + i * FC_BYTES) = acc[i];
 }
 
 static void FC_NAME(square)(const fc_winograd_square *t)
 {
-    if (t->lane_of)
-        FC_NAME(square_points)(t, 1);
-    else
-        FC_NAME(square_points)(t, 0);
+    const char *filter = t->filter;
+    for (ptrdiff_t e = 0; e < t->points; e++, filter += FC_LANES * FC_BYTES) {
+        char *x = t->x + e * t->product;
+        char *const end = x + t->tiles * FC_BYTES;
+        for (; end - x >= FC_SQUARE_TILES * FC_BYTES; x += FC_SQUARE_TILES * FC_BYTES)
+            FC_NAME(square_tiles)(x, filter, FC_SQUARE_TILES);
+        for (; end - x >= FC_SQUARE_TILES / 2 * FC_BYTES; x += FC_SQUARE_TILES / 2 * FC_BYTES)
+            FC_NAME(square_tiles)(x, filter, FC_SQUARE_TILES / 2);
+        for (; x < end; x += FC_BYTES)
+            FC_NAME(square_tiles)(x, filter, 1);
+    }
+}
+
+static void FC_NAME(square_gradient)(const fc_winograd_square_gradient *t)
+{
+    for (ptrdiff_t e = 0; e < t->points; e++) {
+        const char *x = t->x + e * t->product, *dy = t->dy + e * t->product;
+        const char *const end = x + t->tiles * FC_BYTES;
+        FC_VECTOR *const sums = (FC_VECTOR *)(t->sums + e * t->sums_product);
+        FC_VECTOR acc[FC_LANES];
+FC_UNROLL
+        for (int i = 0; i < FC_LANES; i++)
+            acc[i] = sums[i];
+        for (; x < end; x += FC_BYTES, dy += FC_BYTES) {
+            const FC_VECTOR f = *(const FC_VECTOR *)dy;
+FC_UNROLL
+            for (int i = 0; i < FC_LANES; i++)
+                acc[i] += FC_NAME(broadcast)(((const FC_T *)x)[i]) * f;
+        }
+FC_UNROLL
+        for (int i = 0; i < FC_LANES; i++)
+            sums[i] = acc[i];
+    }
 }
 
 /* v = A d: of a polynomial of m coefficients, the values at the points. */
@@ -306,7 +299,7 @@ static inline __attribute__((always_inline)) void FC_NAME(spread)(const fc_winog
         for (ptrdiff_t k = 0; k < t->vectors; k++) {
             const ptrdiff_t lanes = k < t->vectors - 1 ? FC_LANES : t->last;
             const char *dy = t->dy + tile * m * t->dy_pixel + k * FC_BYTES;
-            char *out = t->out + tile * t->out_tile + k * FC_BYTES;
+            char *out = t->out + tile * t->out_tile + k * t->out_vector;
             FC_VECTOR half[FC_MAX_POINTS][FC_MAX_TILE];
 FC_UNROLL
             for (int j = 0; j < m; j++, dy += t->dy_pixel) {
@@ -331,7 +324,7 @@ FC_UNROLL
 FC_UNROLL
                 for (int j = 0; j < n; j++, out += t->out_product) {
                     *(FC_VECTOR *)out = v[j];
-                    __builtin_prefetch(out + FC_BYTES, 1); /* the next vector's, or tile's */
+                    __builtin_prefetch(out + t->out_vector, 1); /* the next vector's */
                 }
             }
         }
