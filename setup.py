@@ -30,6 +30,7 @@ LEVELS = {"baseline": [], **({"x86_64_v3": V3, "x86_64_v4": V4} if IS_X86 else {
 
 MODULES = (
     "levels",
+    "memory",
     "costs",
     "packing",
     "plan",

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ._native.levels import address
+from ._native.memory import Block
 from .problem import DTYPES
 
 FloatArray = NDArray[np.floating[Any]]
@@ -29,8 +29,7 @@ class SupportsArrayInterface(Protocol):
 
 ArrayLike = NDArray[Any] | SupportsDLPack | SupportsArrayInterface
 
-_LINE = 64  # bytes of a cache line
-_LARGE = 65536  # bytes from which aligning an array costs less than it saves
+_LARGE = 65536  # bytes from which memory that is aligned, and used again, costs less than it saves
 _MAX_WORK: Any = 10_000  # an int, of which NumPy's stubs know only -1 and 0
 _HOST_MEMORY = (1, 3, 11)  # DLPack's kDLCPU, kDLCUDAHost, kDLROCMHost
 
@@ -122,12 +121,11 @@ def frozen(array: FloatArray) -> FloatArray:
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
-    """A new array; a large one starts at a cache line, so that no store of a vector needs two."""
+    """A new array; a large one starts at a page, so that no store of a vector needs two lines."""
     size = math.prod(shape) * dtype.itemsize
     if size < _LARGE:
         return np.empty(shape, dtype)
-    memory = np.empty(size + _LINE, np.uint8)
-    return np.ndarray(shape, dtype, memory, -address(memory) % _LINE)
+    return np.ndarray(shape, dtype, Block(size))
 
 
 def _overlaps_itself(array: NDArray[Any]) -> bool:

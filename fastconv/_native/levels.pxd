@@ -174,8 +174,5 @@ cdef extern from "table.h":
 
 
 cdef const fc_table *find_table(str level, int itemsize) except NULL
-cdef char *allocate(size_t bytes) except NULL   # aligned to pages; free() releases it
 cdef ptrdiff_t l2_bytes() noexcept nogil
 cdef ptrdiff_t l3_bytes() noexcept nogil
-cdef char *take_workspace(size_t bytes, size_t *size) except NULL
-cdef void give_workspace(char *memory, size_t size) noexcept

@@ -1,7 +1,3 @@
-from typing import Any
-
-from numpy.typing import NDArray
-
 COMPILED: tuple[str, ...]
 """Names of the levels that were compiled in, slowest first."""
 
@@ -19,6 +15,3 @@ def max_threads() -> int:
 
 def compiler() -> str:
     """The compiler that built this package, with its version."""
-
-def address(array: NDArray[Any]) -> int:
-    """Where a contiguous array begins in memory."""

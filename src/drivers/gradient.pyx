@@ -22,9 +22,9 @@ from libc.string cimport memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, allocate, fc_gradient, fc_table,
-    give_workspace, l2_bytes, take_workspace,
+    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, fc_gradient, fc_table, l2_bytes,
 )
+from fastconv._native.memory cimport allocate, give_workspace, take_workspace
 from fastconv._native.packing cimport Filter, ceil_div, find_lanes
 from fastconv._native.plan cimport (
     L1_LINE, THREAD_CYCLES, Array, Arrays, Plan as Base, Sizes, at, source_of, step_cycles,

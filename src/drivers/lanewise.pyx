@@ -12,8 +12,9 @@ from libc.string cimport memcpy, memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    allocate, fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, l2_bytes,
+    fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, l2_bytes,
 )
+from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div, find_lanes
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base, Timer, at,

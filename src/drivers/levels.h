@@ -3,15 +3,12 @@
 #ifndef FASTCONV_LEVELS_H
 #define FASTCONV_LEVELS_H
 
-#include <stdlib.h>
 #include "table.h"
 
 #if defined(__unix__) || defined(__APPLE__)
-#include <sys/mman.h>
 #include <unistd.h>
 #endif
 
-enum { FC_HUGE_PAGE = 2 << 20 };
 #ifdef _OPENMP
 #include <omp.h>
 #define FC_OPENMP _OPENMP
@@ -83,19 +80,6 @@ static ptrdiff_t fc_l3_bytes(void)
     bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
 #endif
     return bytes >= 2097152 ? bytes / 2 : 4194304;
-}
-
-/* Page-aligned memory, `bytes` rounded up to pages; free() releases it. Large filters are streamed
- * through once a call, and would miss the TLB at every small page. */
-static char *fc_allocate(size_t bytes)
-{
-    const size_t page = bytes < FC_HUGE_PAGE ? 4096 : FC_HUGE_PAGE;
-    char *memory = (char *)aligned_alloc(page, (bytes + page - 1) / page * page);
-#ifdef MADV_HUGEPAGE
-    if (memory && page == FC_HUGE_PAGE)
-        madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return memory;
 }
 
 #endif

@@ -1,7 +1,4 @@
 """The instruction-set levels this build has, and what all drivers share."""
-from cpython.buffer cimport PyBUF_SIMPLE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer
-from libc.stdlib cimport free
-
 
 cdef extern from "levels.h":
     ctypedef struct fc_level:
@@ -14,7 +11,6 @@ cdef extern from "levels.h":
     const char *FC_COMPILER
     ptrdiff_t fc_l2_bytes()
     ptrdiff_t fc_l3_bytes()
-    char *fc_allocate(size_t bytes)
 
 
 cdef fc_level levels[3]
@@ -46,14 +42,6 @@ def compiler():
     return FC_COMPILER.decode()
 
 
-def address(array):
-    cdef Py_buffer view
-    PyObject_GetBuffer(array, &view, PyBUF_SIMPLE)
-    start = <size_t>view.buf
-    PyBuffer_Release(&view)
-    return start
-
-
 cdef const fc_table *find_table(str level, int itemsize) except NULL:
     cdef int i
     for i in range(level_count):
@@ -74,50 +62,3 @@ cdef ptrdiff_t l2_bytes() noexcept nogil:
 
 cdef ptrdiff_t l3_bytes() noexcept nogil:
     return l3
-
-
-cdef char *allocate(size_t bytes) except NULL:
-    cdef char *memory = fc_allocate(bytes)
-    if memory == NULL:
-        raise MemoryError(f"cannot allocate {bytes} bytes")
-    return memory
-
-
-# Workspaces that no call is using. The GIL guards the list, so calls take one before they
-# release it and give it back after; as many are kept as calls have run at once, at most four.
-cdef enum:
-    KEPT = 4
-    KEPT_BYTES = 1 << 28   # of one; a larger one is not kept
-cdef char *kept[KEPT]
-cdef size_t kept_size[KEPT]
-cdef int kept_count = 0
-
-
-cdef char *take_workspace(size_t bytes, size_t *size) except NULL:
-    global kept_count
-    cdef char *memory
-    cdef int i
-    for i in range(kept_count - 1, -1, -1):
-        if kept_size[i] >= bytes:
-            memory = kept[i]
-            size[0] = kept_size[i]
-            kept_count -= 1
-            kept[i] = kept[kept_count]
-            kept_size[i] = kept_size[kept_count]
-            return memory
-    if kept_count:  # too small for this call: grow it rather than keep both
-        kept_count -= 1
-        free(kept[kept_count])
-    memory = allocate(bytes)
-    size[0] = bytes
-    return memory
-
-
-cdef void give_workspace(char *memory, size_t size) noexcept:
-    global kept_count
-    if kept_count == KEPT or size > KEPT_BYTES:
-        free(memory)
-        return
-    kept[kept_count] = memory
-    kept_size[kept_count] = size
-    kept_count += 1

@@ -4,7 +4,8 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free
 from libc.string cimport memset
 
-from fastconv._native.levels cimport allocate, fc_table, find_table
+from fastconv._native.levels cimport fc_table, find_table
+from fastconv._native.memory cimport allocate
 
 
 def multiply_adds(str level, int itemsize, ptrdiff_t steps, int num_threads):

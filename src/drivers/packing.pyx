@@ -5,8 +5,10 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from fastconv._native.levels cimport (
-    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_TWO, allocate, fc_winograd_filter, find_table,
-    give_workspace, l2_bytes, take_workspace,
+    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_winograd_filter, find_table, l2_bytes,
+)
+from fastconv._native.memory cimport (
+    allocate, give_block, give_workspace, take_block, take_workspace,
 )
 
 
@@ -72,7 +74,7 @@ cdef class Filter:
         self.nbytes = self.sets * self.padded_width() * self.reduction() * itemsize
 
     def __dealloc__(self):
-        free(self.memory)
+        give_block(self.memory, self.nbytes)
         free(self.bias)
 
     @property
@@ -94,7 +96,7 @@ cdef class Filter:
             return
         PyObject_GetBuffer(weight, &view, PyBUF_STRIDES)
         try:
-            memory = allocate(self.nbytes)
+            memory = take_block(self.nbytes)
             packed_bias = allocate(bias_bytes)
             memset(packed_bias, 0, bias_bytes)
             if transform is None:
@@ -118,7 +120,7 @@ cdef class Filter:
             self.bias = packed_bias
             self.memory = memory
         else:
-            free(memory)
+            give_block(memory, self.nbytes)
             free(packed_bias)
 
     def tobytes(self):

@@ -3,7 +3,8 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, P
 from cython.parallel cimport prange
 from libc.string cimport memset
 
-from fastconv._native.levels cimport give_workspace, l2_bytes, take_workspace
+from fastconv._native.levels cimport l2_bytes
+from fastconv._native.memory cimport give_workspace, take_workspace
 
 
 cdef class Plan:

@@ -18,8 +18,9 @@ from libc.string cimport memset
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     fc_gradient, fc_winograd_collect, fc_winograd_spread, fc_winograd_square_gradient,
-    give_workspace, l2_bytes, take_workspace,
+    l2_bytes,
 )
+from fastconv._native.memory cimport give_workspace, take_workspace
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport L1_LINE, THREAD_CYCLES, Array, Arrays, at, tile_cycles
 from fastconv._native.winograd cimport Plan as Winograd, Reading, Steps, Tiles
