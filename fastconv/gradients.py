@@ -59,6 +59,8 @@ _LEARNING = tuple(a for a in ALGORITHMS if isinstance(a, Winograd) and a.learns)
 
 def _check_algorithm(spec: ConvSpec, algorithm: str) -> None:
     """Refuse an `algorithm` by which the gradient of this filter is not computed."""
+    if isinstance(algorithm, str) and algorithm == "auto":
+        return
     names = ["auto", "direct", *(a.name for a in _LEARNING if a.supports(spec))]
     if not (isinstance(algorithm, str) and algorithm in names):
         raise ValueError(

@@ -8,10 +8,12 @@ channels-last, ``(n, h, w, c)``: a 1-D convolution is one over images of height 
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, wraps
+from itertools import chain
 from numbers import Real
-from typing import Any, Literal, get_args
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -31,6 +33,31 @@ _ACTIVATIONS = {  # slope below zero, upper limit
     "relu6": (0.0, 6.0),
     "leaky_relu": (0.01, math.inf),
 }
+_PLAIN = {type, int, float, str, type(None), *map(type, DTYPES)}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _kept(function: Callable[P, R]) -> Callable[P, R]:
+    """Answer calls again without a check where all arguments are plain: most calls repeat some.
+
+    Others, such as True, may equal them, but break a rule.
+    """
+    answer = lru_cache(256, typed=True)(function)
+
+    def plain(value: Any) -> bool:
+        if type(value) is tuple:
+            return all(type(item) is int for item in value)
+        return type(value) in _PLAIN
+
+    @wraps(function)
+    def ask(*args: P.args, **kwargs: P.kwargs) -> R:
+        if all(map(plain, chain(args, kwargs.values()))):
+            return answer(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return ask
 
 
 def integer(value: Any, name: str, least: int, most: int = _MOST) -> int:
@@ -279,6 +306,7 @@ class ConvSpec(Spec):
     pad_value: float
 
     @classmethod
+    @_kept
     def build(
         cls,
         dims: int,
@@ -368,6 +396,7 @@ class TransposedSpec(Spec):
     output_padding: Pair
 
     @classmethod
+    @_kept
     def build(
         cls,
         dims: int,
@@ -492,6 +521,7 @@ class ConvProblem(Problem):
     spec: ConvSpec
 
     @classmethod
+    @lru_cache(256)
     def build(cls, spec: ConvSpec, shape: tuple[int, ...]) -> "ConvProblem":
         """The problem that `spec` poses for an input of `shape`.
 
@@ -547,6 +577,7 @@ class TransposedProblem(Problem):
     spec: TransposedSpec
 
     @classmethod
+    @lru_cache(256)
     def build(
         cls, spec: TransposedSpec, shape: tuple[int, ...], output_size: Pair | None = None
     ) -> "TransposedProblem":

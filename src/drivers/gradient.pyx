@@ -35,6 +35,7 @@ cdef enum:
     BLOCK_PIXELS = 256         # of a block, at most,
     STRIDED_PIXELS = 128       # or this where the inputs under them lie further apart
     LINEAR_PIXELS = 64         # or this of a filter of one input: what it reads would pass by L2 in strides
+    SHORT_ROW = 8              # columns are taken one after another where rows have fewer
     CHUNKS = 16                # of a call, at most
     CHUNK_BLOCKS = 3           # of a chunk, about, at least
     CHUNKED_BYTES = 1 << 19    # of a filter that has chunks, at most
@@ -74,8 +75,8 @@ cdef struct Item:
     char *x                              # the first input under that output
     ptrdiff_t x_image, x_row, x_pixel    # from image to image, output row to row, pixel to pixel
     ptrdiff_t tap_row, tap               # from filter row to row, tap to tap
-    const char *next[2]                  # what the next block reads of x and dy, as far as it is
-    ptrdiff_t left[2]                    # not fetched: so many bytes
+    const char *next[2]                  # what the next block, or slab, reads of x and dy, as far as
+    ptrdiff_t left[2], step[2]           # it is not fetched: so many bytes, a line every so many
 
 
 cdef inline ptrdiff_t first_output(ptrdiff_t tap, ptrdiff_t before, ptrdiff_t stride,
@@ -322,6 +323,7 @@ cdef class Plan(Base):
             while it.slab < last_slab:
                 it.last_slab = min((it.slab // self.sharing + 1) * self.sharing, last_slab)
                 self.find_input(call, &it, x_copy)
+                self.find_next_slab(call, &it)
                 for u in range(unit, last_unit):
                     self.run_unit(&it, u)
                 it.slab = it.last_slab
@@ -357,16 +359,31 @@ cdef class Plan(Base):
         cdef const Block *b = &it.block
         cdef ptrdiff_t bytes = b.images * b.rows * b.cols * self.pixel_bytes()
         it.left[0] = it.left[1] = 0
+        it.step[0] = it.step[1] = L1_LINE
         if more and call.fetches and bytes <= l2_bytes() // 2:
             it.next[0] = at(&call.x, b.n, b.row * self.stride_h, b.col * self.stride_w, 0)
             it.next[1] = at(&call.dy, b.n, b.row, b.col, 0)
             it.left[1] = b.images * b.rows * b.cols * call.dy.w
             it.left[0] = bytes - it.left[1]
 
+    cdef void find_next_slab(self, const Call *call, Item *it) noexcept nogil:
+        """The same of a slab with inputs of its own: of each pixel a line, the others come with it."""
+        cdef const Block *b = &it.block
+        cdef ptrdiff_t pixels = b.images * b.rows * b.cols, slab = min(
+            it.slab + 1, self.sets * self.slabs - 1)
+        if not self.depthwise or call.fetches or not call.x_in_place or not call.dy_in_place:
+            return
+        it.next[0] = at(&call.x, b.n, b.row * self.stride_h, b.col * self.stride_w,
+                        self.channel(slab))
+        it.next[1] = at(&call.dy, b.n, b.row, b.col, self.channel(slab))
+        it.step[0], it.step[1] = call.x.w, call.dy.w
+        it.left[0] = pixels * self.stride_h * self.stride_w * call.x.w
+        it.left[1] = pixels * call.dy.w
+
     cdef void fetch(self, fc_gradient *t, Item *it) noexcept nogil:
         """Have a tile fetch a line for each of its pixels."""
         cdef ptrdiff_t i = 0 if it.left[0] > 0 else 1, pixels = t.images * t.rows * t.cols
-        t.next_step = L1_LINE if it.left[i] > 0 else 0
+        t.next_step = it.step[i] if it.left[i] > 0 else 0
         t.next = it.next[i] if t.next_step else t.x
         it.next[i] += pixels * t.next_step
         it.left[i] -= pixels * t.next_step
@@ -539,8 +556,15 @@ cdef class Plan(Base):
         t.x = (it.x + row * it.x_row + col * it.x_pixel
                + tap // self.kw * it.tap_row + tap % self.kw * it.tap + first % self.depth * item)
         t.out_input = self.row_bytes()
+        # long rows: at the end of each it takes a while to begin the next
+        if t.x_image == t.rows * t.x_row and t.dy_image == t.rows * t.dy_row:
+            t.rows, t.images = t.rows * t.images, 1
         if t.x_row == t.cols * t.x_pixel and t.dy_row == t.cols * t.dy_pixel:
-            t.cols, t.rows = t.cols * t.rows, 1   # the end of a short row is mispredicted
+            t.cols, t.rows = t.cols * t.rows, 1
+        if t.cols < min(t.rows, SHORT_ROW):
+            t.rows, t.cols = t.cols, t.rows
+            t.x_row, t.x_pixel = t.x_pixel, t.x_row
+            t.dy_row, t.dy_pixel = t.dy_pixel, t.dy_row
         if self.grouped:
             t.dy = dy + self.dy_slab(it, it.slab)
             self.run_grouped(&t, it, (last - first) // self.depth, sums)

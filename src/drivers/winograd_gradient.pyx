@@ -62,10 +62,11 @@ cdef class Plan(Winograd):
         self.taps = kernel[0] * kernel[1]
         self.vectors = min(filter.table.vectors, ceil_div(filter.set_width, filter.table.lanes))
         self.row_bytes = self.vectors * filter.table.lanes * item
-        # only those that are whole vectors
-        if filter.slabs > 1 or filter.set_width * item < self.row_bytes:
-            self.item_sets, self.set_items = 1, filter.sets
         self.find_parts()
+        # several sets only where each is whole, and whole vectors
+        if filter.slabs > 1 or filter.set_width * item < self.row_bytes or self.parts > 1:
+            self.item_sets, self.set_items = 1, filter.sets
+            self.find_parts()
         self.x.vector = self.dy.vector = filter.table.lanes * item
         self.x.tile = ceil_div(self.item_sets * self.inputs * item, L1_LINE) * L1_LINE
         self.dy.tile = self.item_sets * self.row_bytes

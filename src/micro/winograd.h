@@ -398,37 +398,51 @@ static inline __attribute__((always_inline)) int FC_NAME(forward_filter)(const f
     return s->n - s->odd + 1;
 }
 
+/* Bytes of each product that are written at a time: the products are often a multiple of what fills a
+ * way of the caches apart, so that no cache would hold a line of each. */
+#define FC_FILTER_BYTES 1024
+
 /* The taps beyond the given ones are zero; what is computed is rounded once, at the end. */
 static inline __attribute__((always_inline)) void FC_NAME(taps)(const fc_winograd_filter *t,
                                                                 const int r)
 {
+    FC_NAME(narrow) stage[FC_MAX_POINTS * FC_MAX_POINTS]
+                         [FC_FILTER_BYTES / sizeof(FC_NAME(narrow))];
     const ptrdiff_t bytes = sizeof(FC_NAME(narrow));
-    for (ptrdiff_t at = 0; at < t->bytes; at += bytes) {
-        FC_NAME(wide) g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
-        int rows = 1;
-        for (int j = 0; j < r; j++) {
+    for (ptrdiff_t start = 0; start < t->bytes; start += FC_FILTER_BYTES) {
+        const ptrdiff_t left = t->bytes - start;
+        const ptrdiff_t some = left < FC_FILTER_BYTES ? left : FC_FILTER_BYTES;
+        int products = 0;
+        for (ptrdiff_t at = 0; at < some; at += bytes) {
+            FC_NAME(wide) g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
+            int rows = 1;
+            for (int j = 0; j < r; j++) {
 FC_UNROLL
-            for (int i = 0; i < r; i++) {
-                g[i] = (FC_NAME(wide)){0};
-                if (i < t->given_rows && j < t->given_cols)
-                    g[i] = __builtin_convertvector(
-                        *(const FC_NAME(narrow) *)(t->filter + i * t->filter_row +
-                                                   j * t->filter_tap + at),
-                        FC_NAME(wide));
+                for (int i = 0; i < r; i++) {
+                    g[i] = (FC_NAME(wide)){0};
+                    if (i < t->given_rows && j < t->given_cols)
+                        g[i] = __builtin_convertvector(
+                            *(const FC_NAME(narrow) *)(t->filter + i * t->filter_row +
+                                                       j * t->filter_tap + start + at),
+                            FC_NAME(wide));
+                }
+                if (t->rows)
+                    rows = FC_NAME(forward_filter)(t->rows, r, g, u);
+                else
+                    u[0] = g[0];
+                for (int i = 0; i < rows; i++)
+                    half[i][j] = u[i];
             }
-            if (t->rows)
-                rows = FC_NAME(forward_filter)(t->rows, r, g, u);
-            else
-                u[0] = g[0];
-            for (int i = 0; i < rows; i++)
-                half[i][j] = u[i];
+            products = 0;
+            for (int i = 0; i < rows; i++) {
+                const int n = FC_NAME(forward_filter)(t->cols, r, half[i], u);
+                for (int j = 0; j < n; j++)
+                    stage[products++][at / bytes] =
+                        __builtin_convertvector(u[j], FC_NAME(narrow));
+            }
         }
-        char *out = t->out + at;
-        for (int i = 0; i < rows; i++) {
-            const int n = FC_NAME(forward_filter)(t->cols, r, half[i], u);
-            for (int j = 0; j < n; j++, out += t->out_product)
-                *(FC_NAME(narrow) *)out = __builtin_convertvector(u[j], FC_NAME(narrow));
-        }
+        for (int e = 0; e < products; e++)
+            memcpy(t->out + e * t->out_product + start, stage[e], (size_t)some);
     }
 }
 
