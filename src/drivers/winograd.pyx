@@ -37,7 +37,7 @@ cdef enum:
     MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
     GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
     STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
-    SETS_BYTES = 256          # of a pixel: an item has as many sets as have so many
+    SETS_BYTES = 512          # of a pixel: an item has as many sets as have so many
     SQUARE_TILES = 16         # of a block of square products
     ZEROS = 256               # bytes of zeros: the bias of products, two vectors at least
     MOST_BYTES = 4 << 20      # of a thread's workspace

@@ -62,11 +62,13 @@ cdef class Plan(Winograd):
         self.taps = kernel[0] * kernel[1]
         self.vectors = min(filter.table.vectors, ceil_div(filter.set_width, filter.table.lanes))
         self.row_bytes = self.vectors * filter.table.lanes * item
+        self.item_sets = max(1, self.item_sets // 2)   # tiles are not all that L2 holds
         self.find_parts()
         # several sets only where each is whole, and whole vectors
         if filter.slabs > 1 or filter.set_width * item < self.row_bytes or self.parts > 1:
-            self.item_sets, self.set_items = 1, filter.sets
+            self.item_sets = 1
             self.find_parts()
+        self.set_items = ceil_div(filter.sets, self.item_sets)
         self.x.vector = self.dy.vector = filter.table.lanes * item
         self.x.tile = ceil_div(self.item_sets * self.inputs * item, L1_LINE) * L1_LINE
         self.dy.tile = self.item_sets * self.row_bytes
@@ -103,7 +105,7 @@ cdef class Plan(Winograd):
         self.blocks = ceil_div(self.total, self.tiles)
         self.tiles = ceil_div(self.total, self.blocks)
         self.blocks = ceil_div(self.total, self.tiles)
-        items = self.set_items * self.filter.slabs * self.parts
+        items = ceil_div(self.filter.sets, self.item_sets) * self.filter.slabs * self.parts
         self.chunks = max(1, min(ceil_div(CHUNKS, items), self.blocks // CHUNK_BLOCKS))
 
     cdef double count_cycles(self) noexcept nogil:
