@@ -125,7 +125,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> FloatArray:
     size = math.prod(shape) * dtype.itemsize
     if size < _LARGE:
         return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, Block(size))
+    return np.ndarray(shape, dtype, Block(size))  # type: ignore[arg-type]  # any buffer will do
 
 
 def _overlaps_itself(array: NDArray[Any]) -> bool:

@@ -54,7 +54,7 @@ def _kept(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def ask(*args: P.args, **kwargs: P.kwargs) -> R:
         if all(map(plain, chain(args, kwargs.values()))):
-            return answer(*args, **kwargs)
+            return answer(*args, **kwargs)  # type: ignore[arg-type]  # all are hashable
         return function(*args, **kwargs)
 
     return ask

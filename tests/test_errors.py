@@ -548,3 +548,28 @@ def test_out_cannot_share_memory_with_a_layers_own_arrays(name):
     own = getattr(layer, name)
     with pytest.raises(ValueError):
         layer(zeros(1, 1, own.size // 8, 8), out=own.reshape(1, 1, -1, 8))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"stride": True},
+        {"stride": 1.0},
+        {"stride": (1, True)},
+        {"padding": (True, 1)},
+        {"padding": (1, 1.0)},
+        {"groups": 1.0},
+        {"pad_value": False},
+    ],
+    ids=str,
+)
+def test_what_equals_a_valid_argument_is_refused_after_it(parameters):
+    x, w = zeros(1, 8, 8, 4), zeros(3, 3, 4, 8)
+    for valid in (
+        {name: np.array(value).astype(int).tolist() for name, value in parameters.items()},
+        {"stride": 1, "padding": (1, 1), "groups": 1, "pad_value": 0},
+    ):
+        valid = {k: tuple(v) if isinstance(v, list) else v for k, v in valid.items()}
+        fastconv.conv2d(x, w, **valid)
+        with pytest.raises(TypeError):
+            fastconv.conv2d(x, w, **{**valid, **parameters})

@@ -207,6 +207,12 @@ def test_weight_grad_by_winograd(level, dtype, algorithm, case):
         *(Case((5, 9), 7, f, (3, 3), padding=1) for f in (1, 8, 15, 16, 17, 31, 32, 33, 63, 65)),
         *(Case((n, n + 1), 9, 20, (3, 3), padding=1, batch=5) for n in (1, 2, 3, 4, 5, 8, 31)),
         Case((60, 70), 5, 9, (3, 3), padding=1, batch=3),
+        # several groups an item, of a vector at some level and of others
+        *(
+            Case((9, 10), n * g, m * g, (3, 3), padding=1, groups=g, batch=2)
+            for n, m, g in ((2, 2, 33), (4, 4, 17), (8, 8, 9), (16, 16, 9), (9, 4, 3), (24, 16, 5))
+        ),
+        Case((30, 31), 80, 80, (3, 3), padding=1, groups=5, batch=2, permute=True),
         Case((25, 30), 40, 36, (3, 3), padding=2, dilation=(3, 2), groups=2, pad_mode="reflect"),
         Case((9, 10), 6, 8, (3, 3), padding=(0, 4, 3, 0), x_layout="strided"),
         Case((9, 40), 70, 8, (3, 3), x_layout="fortran", residual_layout="fortran"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cases import Case
 
+import fastconv
 from fastconv import Conv1D, ConvTranspose1d, levels, planning
 from fastconv._native import direct, lanewise
 from fastconv._native.packing import Filter
@@ -192,3 +193,35 @@ def test_few_calls_are_kept_that_index_their_columns():
     for length in range(10, 40):
         layer(np.zeros((1, length, 4), np.float32))
     assert len(layer._weights._calls) <= 8
+
+
+def test_memory_of_results_is_used_again_but_never_shared():
+    layer = fastconv.Conv2d(3, 8, 32, padding=1)
+    x = np.ones((1, 40, 40, 8), np.float32)
+    first = layer(x)
+    place, kept = first.ctypes.data, first.copy()
+    second = layer(2 * x)
+    assert not np.shares_memory(first, second)
+    np.testing.assert_array_equal(first, kept)
+    view = first[0, 0]
+    del first
+    third = layer(3 * x)  # a view keeps the memory
+    assert third.ctypes.data != place
+    np.testing.assert_array_equal(view, kept[0, 0])
+    del view
+    assert layer(x).ctypes.data == place
+
+
+def test_results_that_are_kept_no_longer_take_little_memory(python):
+    pytest.importorskip("resource")
+    code = """
+import resource, numpy as np, fastconv
+layer = fastconv.Conv2d(1, 1, 1)
+for n in range(1, 200):
+    layer(np.zeros((1, 500, 100 * n, 1), np.float32))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+    # the largest x and result are 38 MiB each; all results together would be 3.7 GiB
+    assert int(done.stdout) < 400

@@ -222,6 +222,11 @@ def edges(name, kernel):
         case(10, 34, 66, groups=2),
         case(9, 64, 64, groups=16),
         case(10, 9, 9, groups=9),
+        # of a vector of inputs and outputs at some level, more than an item has
+        *(case(10, n * g, n * g, groups=g) for n, g in ((2, 33), (4, 17), (8, 9), (16, 9))),
+        case(10, 80, 80, groups=5, permute=True, num_threads=2, **ALL),
+        case(5, 48, 48, groups=3, x_layout="strided", out_layout="window", batch=3, **ALL),
+        case(9, 96, 80, groups=4, **ALL),
         case(10, 7, 21, groups=7, **ALL),
         # layouts
         case(10, 17, 33, x_layout="transposed", out_layout="channels first", **ALL),

@@ -1,6 +1,5 @@
-from collections.abc import Buffer
-
-class Block(Buffer):
+class Block:
     """Writable memory of so many bytes, aligned to pages, not initialised."""
 
     def __init__(self, size: int) -> None: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
