@@ -59,6 +59,7 @@ cdef class Plan(Base):
     cdef bint last_gathered, last_staged
 
     cdef ptrdiff_t halo(self) noexcept nogil
+    cdef ptrdiff_t finished(self) noexcept nogil
     cdef Blocking cut(self, ptrdiff_t threads, bint gathered, bint staged) noexcept nogil
     cdef void measure(self, Blocking *b, ptrdiff_t threads, bint gathered,
                       bint staged) noexcept nogil

@@ -96,6 +96,10 @@ cdef class Plan(Base):
         """Transformed tiles that a block reads beyond its own."""
         return (self.pieces_h - 1) * self.grid_cols + self.pieces_w - 1
 
+    cdef ptrdiff_t finished(self) noexcept nogil:
+        """Output channels that are transformed back together, at most."""
+        return self.item_sets * self.filter.table.lanes if self.square else self.filter.slab_width
+
     cdef Blocking cut(self, ptrdiff_t threads, bint gathered, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
 
@@ -127,7 +131,7 @@ cdef class Plan(Base):
         """Find a blocking's workspace and the cycles until the last thread has finished."""
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t slab = self.filter.slab_width * item
-        cdef ptrdiff_t written = self.item_sets * lanes * item if self.square else slab
+        cdef ptrdiff_t written = self.finished() * item
         cdef ptrdiff_t calls = ceil_div(b.tiles, self.filter.table.pixels)
         cdef ptrdiff_t inputs = b.tiles + self.halo()
         cdef ptrdiff_t steps = self.filter.kw * self.filter.depth
@@ -195,7 +199,7 @@ cdef class Plan(Base):
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint gathered = arrays.x.c != item
-        cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
+        cdef bint staged = scattered(&arrays.out, item, self.finished())
         cdef Call call
         call.arrays, call.block = arrays, self.usual_cut(threads, gathered, staged)
         return self.share_out(
