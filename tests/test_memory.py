@@ -3,6 +3,7 @@
 import gc
 import itertools
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,16 +213,17 @@ def test_memory_of_results_is_used_again_but_never_shared():
     assert layer(x).ctypes.data == place
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_results_that_are_kept_no_longer_take_little_memory(python):
-    pytest.importorskip("resource")
     code = """
-import resource, numpy as np, fastconv
+import re, numpy as np, fastconv
 layer = fastconv.Conv2d(1, 1, 1)
 for n in range(1, 200):
     layer(np.zeros((1, 500, 100 * n, 1), np.float32))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+# not ru_maxrss, which begins with the parent's
+print(re.search(r"VmHWM: *(\\d+) kB", open("/proc/self/status").read().replace("\t", " "))[1])
 """
     done = python("-c", code)
     assert done.returncode == 0, done.stderr
     # the largest x and result are 38 MiB each; all results together would be 3.7 GiB
-    assert int(done.stdout) < 400
+    assert int(done.stdout) < 300 << 10
