@@ -3,6 +3,11 @@ from fastconv._native.levels cimport fc_winograd
 from fastconv._native.plan cimport Array, Arrays, Plan as Base
 
 
+cdef inline double square_cycles(double multiply_adds) noexcept nogil:
+    """Cycles of so many, of vectors, in square products."""
+    return 0.75 * multiply_adds
+
+
 # Tiles of a row of the grid.
 cdef struct Tiles:
     ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels

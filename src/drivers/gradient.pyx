@@ -34,7 +34,7 @@ from fastconv._native.plan cimport (
 cdef enum:
     BLOCK_PIXELS = 256         # of a block, at most,
     STRIDED_PIXELS = 128       # or this where the inputs under them lie further apart
-    LINEAR_PIXELS = 64         # or this of a filter of one input: what it reads would pass by L2 in strides
+    LINEAR_PIXELS = 64         # or this of one input, so that memory is read nearly in its order
     SHORT_ROW = 8              # columns are taken one after another where rows have fewer
     CHUNKS = 16                # of a call, at most
     CHUNK_BLOCKS = 3           # of a chunk, about, at least
@@ -76,7 +76,8 @@ cdef struct Item:
     ptrdiff_t x_image, x_row, x_pixel    # from image to image, output row to row, pixel to pixel
     ptrdiff_t tap_row, tap               # from filter row to row, tap to tap
     const char *next[2]                  # what the next block, or slab, reads of x and dy, as far as
-    ptrdiff_t left[2], step[2]           # it is not fetched: so many bytes, a line every so many
+    ptrdiff_t left[2]                    # it is not fetched: so many bytes,
+    ptrdiff_t step[2]                    # a line every so many
 
 
 cdef inline ptrdiff_t first_output(ptrdiff_t tap, ptrdiff_t before, ptrdiff_t stride,

@@ -19,8 +19,7 @@ cdef enum:
 # The oldest first.
 cdef struct Pool:
     int count
-    size_t total            # bytes, at most
-    size_t limit
+    size_t total, limit     # bytes, and the most
     char *memory[MOST]
     size_t size[MOST]
 

@@ -43,8 +43,6 @@ cdef enum:
     MOST_BYTES = 4 << 20      # of a thread's workspace
     NOTHING = -2              # a row or column that no output reads; what tiles read there is 0
 
-cdef double SQUARE_STEP = 0.75   # cycles of a multiply-add of square products
-
 
 def transforms(str level, int itemsize):
     """(m, n, dims) of each transform that there is."""
@@ -114,7 +112,7 @@ cdef class Plan(Base):
             b.chunk = ceil_div(self.filter.slabs, b.chunks)
             b.chunks = ceil_div(self.filter.slabs, b.chunk)
             share = ceil_div(threads, b.chunks * self.set_items)
-            for i in range(1, 9):
+            for i in range(1, 2 if self.square else 9):   # blocks of squares have one size
                 b.tiles = tall * i if i < 5 else ceil_div(self.total, share * (i - 4))
                 b.blocks = ceil_div(self.total, b.tiles)
                 b.tiles = SQUARE_TILES if self.square else ceil_div(self.total, b.blocks)
@@ -168,7 +166,7 @@ cdef class Plan(Base):
         product = self.points * calls * tile_cycles(
             <double>b.tiles / calls, wide, self.pieces_h * self.pieces_w, steps)
         if self.square:
-            product = self.points * b.tiles * steps * SQUARE_STEP
+            product = square_cycles(self.points * b.tiles * steps)
         one = costs().item + inputs * (
             costs().tile + vectors * self.n_w * costs().input_term + streaming(read)
             + writing(vectors * lanes * item, used + filters))

@@ -8,9 +8,8 @@ that of the filter transform (Lavin & Gray, "Fast algorithms for convolutional n
 arXiv:1509.09308, section 4.1.1, has F(3, 2) for it).
 
 An item is a chunk of tiles x a part of the inputs x a slab of outputs, or several groups where these
-are small. Block by block it transforms
-tiles and adds their products to its sums, all in its own L2; threads that need the same tiles
-transform them each. Chunks are made where the filter is small; their gradients are added at the
+are small. Block by block it transforms tiles and adds their products to its sums, all in its own L2;
+threads that need the same tiles transform them each. Chunks are made where the filter is small; their gradients are added at the
 end. Blocks and chunks, so the order of all additions, depend on the problem alone.
 """
 from libc.string cimport memset
@@ -23,7 +22,9 @@ from fastconv._native.levels cimport (
 from fastconv._native.memory cimport give_workspace, take_workspace
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport L1_LINE, THREAD_CYCLES, Array, Arrays, at, tile_cycles
-from fastconv._native.winograd cimport Plan as Winograd, Reading, Steps, Tiles
+from fastconv._native.winograd cimport (
+    Plan as Winograd, Reading, Steps, Tiles, square_cycles,
+)
 
 
 cdef enum:
@@ -32,9 +33,6 @@ cdef enum:
     LEAST_TILES = 16        # or so few are left
     CHUNKS = 16             # of a call, at most, and only so many that there are as many items
     CHUNK_BLOCKS = 3        # of a chunk, at least
-
-
-cdef double SQUARE_STEP = 0.75   # cycles of a multiply-add of square products
 
 
 cdef struct Call:
@@ -68,7 +66,6 @@ cdef class Plan(Winograd):
         if filter.slabs > 1 or filter.set_width * item < self.row_bytes or self.parts > 1:
             self.item_sets = 1
             self.find_parts()
-        self.set_items = ceil_div(filter.sets, self.item_sets)
         self.x.vector = self.dy.vector = filter.table.lanes * item
         self.x.tile = ceil_div(self.item_sets * self.inputs * item, L1_LINE) * L1_LINE
         self.dy.tile = self.item_sets * self.row_bytes
@@ -105,7 +102,8 @@ cdef class Plan(Winograd):
         self.blocks = ceil_div(self.total, self.tiles)
         self.tiles = ceil_div(self.total, self.blocks)
         self.blocks = ceil_div(self.total, self.tiles)
-        items = ceil_div(self.filter.sets, self.item_sets) * self.filter.slabs * self.parts
+        self.set_items = ceil_div(self.filter.sets, self.item_sets)
+        items = self.set_items * self.filter.slabs * self.parts
         self.chunks = max(1, min(ceil_div(CHUNKS, items), self.blocks // CHUNK_BLOCKS))
 
     cdef double count_cycles(self) noexcept nogil:
@@ -124,7 +122,7 @@ cdef class Plan(Winograd):
             tile_cycles(<double>self.inputs / calls, wide, 1, self.tiles)
             + costs().store * self.inputs / calls * wide)
         if self.square:
-            products = self.points * self.tiles * lanes * SQUARE_STEP
+            products = square_cycles(self.points * self.tiles * lanes)
         return (self.tiles * transforms + products) * (
             self.blocks * self.parts * self.filter.sets * self.filter.slabs)
 
@@ -186,14 +184,14 @@ cdef class Plan(Winograd):
             self.transform(&call.x, &call.reading, set * self.filter.depth + input, sets * inputs,
                            first, last, work, x, &self.x)
             self.spread(call, set, sets, j, first, last, dy)
-            for s in range(sets if self.square else 0):
-                self.add_squares(last - first, x + s * self.x.vector, dy + s * self.dy.vector,
-                                 sums + s * self.points * self.sums_product)
-            for s in range(0 if self.square else sets):
-                self.add_products(
-                    j, inputs, last - first,
-                    x + s * inputs * self.filter.table.itemsize, dy + s * self.row_bytes,
-                    sums + s * self.points * self.sums_product)
+            for s in range(sets):
+                if self.square:
+                    self.add_squares(last - first, x + s * self.x.vector, dy + s * self.dy.vector,
+                                     sums + s * self.points * self.sums_product)
+                else:
+                    self.add_products(
+                        j, inputs, last - first, x + s * inputs * self.filter.table.itemsize,
+                        dy + s * self.row_bytes, sums + s * self.points * self.sums_product)
         for s in range(sets):
             self.collect(call, chunk, (set + s) * self.filter.slabs + j, input, inputs,
                          sums + s * self.points * self.sums_product, gradient)
