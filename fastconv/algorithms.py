@@ -229,7 +229,7 @@ class Winograd:
     relative_error: float
     stride: int = 1
     learns: bool = False  # whether it has a filter's gradient
-    pack_cycles: ClassVar[tuple[float, float]] = (10000.0, 5.0)  # Intel Xeon, Cascade Lake
+    pack_cycles: ClassVar[tuple[float, float]] = (10000.0, 3.0)  # Intel Xeon, Cascade Lake
 
     @property
     def name(self) -> str:
@@ -332,9 +332,8 @@ class Winograd:
         view = spec.weight_view(weight)
         if self._upright(spec):
             view = view.swapaxes(0, 1)
-        taps = (self.r if self.dims == 2 else 1, self.r)
         kind = _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
-        packed.pack(view, bias, number, (kind, taps))
+        packed.pack(view, bias, number, kind)
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
         upright = self._upright(problem.spec)

@@ -82,9 +82,6 @@ cdef extern from "table.h":
     int FC_MAX_TAPS, FC_GROUPED_TAPS, FC_GROUPED_INPUTS
     int FC_WINOGRADS
 
-    ctypedef struct fc_points:
-        int n, odd
-
     ctypedef struct fc_winograd_input:
         const char *const *taps
         ptrdiff_t tiles, channels
@@ -104,12 +101,9 @@ cdef extern from "table.h":
         const fc_activation *activation
 
     ctypedef struct fc_winograd_filter:
-        const fc_points *rows
-        const fc_points *cols
-        int taps, given_rows, given_cols
-        ptrdiff_t bytes
+        ptrdiff_t inputs, bytes
         const char *filter
-        ptrdiff_t filter_row, filter_tap
+        ptrdiff_t filter_row, filter_tap, filter_input
         char *out
         ptrdiff_t out_product
 
@@ -143,10 +137,10 @@ cdef extern from "table.h":
         ptrdiff_t sums_product
 
     ctypedef struct fc_winograd:
-        int m, n, dims, unique
-        const fc_points *points
+        int m, n, dims, unique, taps
         void (*input)(const fc_winograd_input *) noexcept nogil
         void (*output)(const fc_winograd_output *) noexcept nogil
+        void (*filter)(const fc_winograd_filter *) noexcept nogil
         void (*spread)(const fc_winograd_spread *) noexcept nogil
         void (*collect)(const fc_winograd_collect *) noexcept nogil
 
@@ -166,7 +160,6 @@ cdef extern from "table.h":
                      ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
         fc_copy_function copy
         fc_winograd winograd[14]
-        void (*winograd_filter)(const fc_winograd_filter *) noexcept nogil
         void (*winograd_square)(const fc_winograd_square *) noexcept nogil
         void (*winograd_square_gradient)(const fc_winograd_square_gradient *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil

@@ -55,7 +55,7 @@ cdef class Filter:
     cdef int form(self, ptrdiff_t j) noexcept nogil
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil
-    cdef int _transform(self, char *dst, const Py_buffer *weight, int kind, taps,
+    cdef int _transform(self, char *dst, const Py_buffer *weight, int kind,
                         int num_threads) except -1
     cdef void _transform_block(self, const Transform *t, ptrdiff_t slab, ptrdiff_t first,
                                char *dst, const Py_buffer *weight, char *work) noexcept nogil

@@ -19,12 +19,12 @@ class Filter:
         weight: NDArray[floating[Any]],
         bias: NDArray[floating[Any]] | None,
         num_threads: int,
-        transform: tuple[int, tuple[int, int]] | None = None,
+        transform: int | None = None,
     ) -> None:
         """Fill it from ``(kh, kw, in / groups, out)`` of any strides, and a contiguous bias.
 
-        `transform` says how to get to the transformed form: which of `winograd.transforms`, and
-        (rows, columns) of a piece. It is computed in float64 and rounded once.
+        `transform` says how to get to the transformed form: which of `winograd.transforms`. It is
+        computed in float64 and rounded once.
         """
 
     def tobytes(self) -> bytes:

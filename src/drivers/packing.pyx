@@ -84,7 +84,7 @@ cdef class Filter:
     def pack(self, weight, bias, int num_threads, transform=None):
         """Fill it from (kh, kw, in, out) of any strides, unless another thread was first.
 
-        `transform`: which of the level's, and (rows, columns) of its pieces.
+        `transform`: which of the level's.
         """
         cdef Py_buffer view
         cdef Py_ssize_t bias_strides[4]
@@ -103,7 +103,7 @@ cdef class Filter:
                 self._pack(memory, <const char *>view.buf, view.strides,
                            self.kh, self.kw, self.depth, num_threads)
             else:
-                self._transform(memory, &view, transform[0], transform[1], num_threads)
+                self._transform(memory, &view, transform, num_threads)
         finally:
             PyBuffer_Release(&view)
         if bias is not None:
@@ -205,14 +205,14 @@ cdef class Filter:
         self.table.copy(dst, kh * kw * depth * pixel, item, weight, pixel, item, slabs,
                         self.slab_width)
 
-    cdef int _transform(self, char *dst, const Py_buffer *weight, int kind, taps,
+    cdef int _transform(self, char *dst, const Py_buffer *weight, int kind,
                         int num_threads) except -1:
         cdef Transform t
         cdef size_t size
         cdef char *work
         cdef ptrdiff_t i
         t.kind = &self.table.winograd[kind]
-        t.rows, t.cols = taps
+        t.rows, t.cols = t.kind.taps if t.kind.dims == 2 else 1, t.kind.taps
         t.across = ceil_div(weight.shape[1], t.cols)
         t.blocks = ceil_div(self.depth, TRANSFORMED)
         t.bytes = t.rows * t.cols * TRANSFORMED * self.slab_width * self.table.itemsize
@@ -226,30 +226,35 @@ cdef class Filter:
 
     cdef void _transform_block(self, const Transform *t, ptrdiff_t slab, ptrdiff_t first,
                                char *dst, const Py_buffer *weight, char *work) noexcept nogil:
-        """Some inputs of a slab: their taps are gathered as they will lie, then transformed."""
+        """Transform some inputs of a slab. Taps that do not lie as they should are gathered before."""
         cdef ptrdiff_t s = slab // self.slabs, j = slab % self.slabs, p, r, k
         cdef ptrdiff_t inputs = min(self.depth - first, TRANSFORMED)
-        cdef ptrdiff_t pixel = self._pixel(j), tap = inputs * pixel
+        cdef ptrdiff_t pixel = self._pixel(j), tap = inputs * pixel, given_rows, given_cols
         cdef const Py_ssize_t *strides = weight.strides
         cdef const char *src
+        cdef bint whole = strides[3] == self.table.itemsize and (
+            self.width(j) * self.table.itemsize == pixel)
         cdef fc_winograd_filter f
-        f.rows = t.kind.points if t.kind.dims == 2 else NULL
-        f.cols = t.kind.points
-        f.taps = <int>t.cols
-        f.filter, f.filter_row, f.filter_tap, f.bytes = work, t.cols * tap, tap, tap
+        f.inputs, f.bytes = inputs, pixel
         f.out_product = self.kw * self.depth * pixel
         for p in range(self.kw):
             r, k = p // t.across * t.rows, p % t.across * t.cols
-            f.given_rows = <int>min(t.rows, weight.shape[0] - r)
-            f.given_cols = <int>min(t.cols, weight.shape[1] - k)
+            given_rows = min(t.rows, weight.shape[0] - r)
+            given_cols = min(t.cols, weight.shape[1] - k)
             src = (<const char *>weight.buf + r * strides[0] + k * strides[1] + first * strides[2]
                    + (s * self.set_width + self.start(j)) * strides[3])
-            for r in range(f.given_rows):
-                for k in range(f.given_cols):
-                    self._pack_tap(j, work + r * f.filter_row + k * tap, pixel,
-                                   src + r * strides[0] + k * strides[1], strides, inputs)
             f.out = dst + self.position(s, j) * self.reduction() + (p * self.depth + first) * pixel
-            self.table.winograd_filter(&f)
+            f.filter, f.filter_row, f.filter_tap = src, strides[0], strides[1]
+            f.filter_input = strides[2]
+            if not whole or given_rows < t.rows or given_cols < t.cols:
+                f.filter, f.filter_row, f.filter_tap = work, t.cols * tap, tap
+                f.filter_input = pixel
+                memset(work, 0, t.rows * f.filter_row)
+                for r in range(given_rows):
+                    for k in range(given_cols):
+                        self._pack_tap(j, work + r * f.filter_row + k * tap, pixel,
+                                       src + r * strides[0] + k * strides[1], strides, inputs)
+            t.kind.filter(&f)
 
     cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,

@@ -88,6 +88,7 @@ FC_UP_TO_8(FC_LANEWISE, 0, 0) FC_UP_TO_TALLEST(FC_LANEWISE, 0, 1) FC_UP_TO_8(FC_
 FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWISE, 1, 2)
 
 /* F(m, r) of n points p, `unique` with filters of their own: along rows and columns, or columns. */
+#define FC_FILTER_TAPS(m, n, unique) (unique == n ? n - m + 1 : 3)
 #define FC_WINOGRAD_2(m, n, unique, p)                                                         \
     static void FC_NAME(input_##m##_##p)(const fc_winograd_input *t)                           \
     {                                                                                          \
@@ -96,6 +97,10 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
     static void FC_NAME(output_##m##_##p)(const fc_winograd_output *t)                         \
     {                                                                                          \
         FC_NAME(output)(t, &fc_points_##p, m, &fc_points_##p, m);                              \
+    }                                                                                          \
+    static void FC_NAME(filter_##m##_##p)(const fc_winograd_filter *t)                         \
+    {                                                                                          \
+        FC_NAME(filter)(t, &fc_points_##p, &fc_points_##p, FC_FILTER_TAPS(m, n, unique), unique); \
     }
 #define FC_WINOGRAD_1(m, n, unique, p)                                                         \
     static void FC_NAME(input1_##m##_##p)(const fc_winograd_input *t)                          \
@@ -105,11 +110,17 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
     static void FC_NAME(output1_##m##_##p)(const fc_winograd_output *t)                        \
     {                                                                                          \
         FC_NAME(output)(t, 0, 1, &fc_points_##p, m);                                           \
+    }                                                                                          \
+    static void FC_NAME(filter1_##m##_##p)(const fc_winograd_filter *t)                        \
+    {                                                                                          \
+        FC_NAME(filter)(t, 0, &fc_points_##p, FC_FILTER_TAPS(m, n, unique), unique);           \
     }
 #define FC_ENTRY_2(m, n, unique, p)                                                            \
-    {m, n, 2, unique, &fc_points_##p, FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p), 0, 0},
+    {m, n, 2, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input_##m##_##p),                  \
+     FC_NAME(output_##m##_##p), FC_NAME(filter_##m##_##p), 0, 0},
 #define FC_ENTRY_1(m, n, unique, p)                                                            \
-    {m, n, 1, unique, &fc_points_##p, FC_NAME(input1_##m##_##p), FC_NAME(output1_##m##_##p), 0, 0},
+    {m, n, 1, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input1_##m##_##p),                 \
+     FC_NAME(output1_##m##_##p), FC_NAME(filter1_##m##_##p), 0, 0},
 
 /* Those that have a filter's gradient. */
 #define FC_LEARNING_2(m, n, unique, p)                                                         \
@@ -123,8 +134,8 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
         FC_NAME(collect)(t, &fc_points_##p, n - m + 1);                                        \
     }
 #define FC_LEARNING_ENTRY_2(m, n, unique, p)                                                   \
-    {m, n, 2, unique, &fc_points_##p, FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p),     \
-     FC_NAME(spread_##m##_##p), FC_NAME(collect_##m##_##p)},
+    {m, n, 2, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p),                     \
+     FC_NAME(filter_##m##_##p), FC_NAME(spread_##m##_##p), FC_NAME(collect_##m##_##p)},
 
 #define FC_EACH_WINOGRAD(TWO, LEARNING_2, ONE)                                                 \
     TWO(2, 4, 4, 4) LEARNING_2(4, 6, 6, 6) LEARNING_2(2, 6, 6, 6) TWO(4, 7, 7, 7)              \
@@ -159,7 +170,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
                              {FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 4)}},                  \
         .add = FC_NAME(add), .pack = FC_NAME(pack),                                            \
         .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_LEARNING_ENTRY_2, FC_ENTRY_1)},           \
-        .winograd_filter = FC_NAME(filter), .winograd_square = FC_NAME(square),                \
+        .winograd_square = FC_NAME(square),                                                    \
         .winograd_square_gradient = FC_NAME(square_gradient),                                  \
         .peak = FC_NAME(peak), .read = FC_NAME(read),                                          \
     }

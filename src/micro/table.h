@@ -145,15 +145,13 @@ typedef struct {
     const fc_activation *activation; /* NULL: none */
 } fc_winograd_output;
 
-/* Filter transform of filters of taps x taps, of which only the given ones exist: so many bytes of
- * them side by side, whole vectors. */
+/* Filter transform of some inputs, so many bytes of filters of each: whole vectors, a kilobyte at
+ * most. */
 typedef struct {
-    const fc_points *rows, *cols; /* rows NULL: along columns only */
-    int taps, given_rows, given_cols;
-    ptrdiff_t bytes;
-    const char *filter;
-    ptrdiff_t filter_row, filter_tap;
-    char *out; /* [unique products] */
+    ptrdiff_t inputs, bytes;
+    const char *filter; /* zero beyond its taps */
+    ptrdiff_t filter_row, filter_tap, filter_input;
+    char *out; /* [unique products], inputs side by side, aligned */
     ptrdiff_t out_product;
 } fc_winograd_filter;
 
@@ -196,14 +194,14 @@ typedef struct {
     ptrdiff_t sums_product;
 } fc_winograd_square_gradient;
 
-/* The transforms of one F(m, r), for all r: they depend on m, n and the stride only. Those of the
- * filter's gradient are for stride 1 and the most taps, or NULL. */
+/* The transforms of one F(m, r); those of the filter's gradient are for stride 1, or NULL. */
 typedef struct {
     int m, n, dims; /* outputs and points along an axis; 1: along columns only, 2: both */
     int unique;     /* points of different filters: all odd inputs have the same */
-    const fc_points *points;
+    int taps;       /* of a filter, along an axis */
     void (*input)(const fc_winograd_input *);
     void (*output)(const fc_winograd_output *);
+    void (*filter)(const fc_winograd_filter *);
     void (*spread)(const fc_winograd_spread *);
     void (*collect)(const fc_winograd_collect *);
 } fc_winograd;
@@ -232,7 +230,6 @@ typedef struct {
     fc_copy_function copy;
     double (*peak)(ptrdiff_t steps);
     fc_winograd winograd[FC_WINOGRADS];
-    void (*winograd_filter)(const fc_winograd_filter *);
     void (*winograd_square)(const fc_winograd_square *);
     void (*winograd_square_gradient)(const fc_winograd_square_gradient *);
     void (*read)(const char *, ptrdiff_t bytes, ptrdiff_t repeats);

@@ -364,94 +364,89 @@ typedef double FC_NAME(wide) __attribute__((vector_size(FC_BYTES)));
 typedef FC_T FC_NAME(narrow)
     __attribute__((vector_size(FC_BYTES / 8 * sizeof(FC_T)), may_alias, aligned(sizeof(FC_T))));
 
-/* u = G g of r taps, `gap` apart. */
+/* u = G g of r taps, `gap` apart. Of a pair of points p and -p, even and odd taps are summed once. */
 static inline __attribute__((always_inline)) void FC_NAME(evaluate)(const fc_points *s, const int r,
                                                                     const int gap,
                                                                     const FC_NAME(wide) *g,
                                                                     FC_NAME(wide) *u)
 {
-    const FC_NAME(wide) last = g[(r - 1) * gap];
-    for (int i = 0; i <= 2 * s->pairs; i++) {
-        const double p = i == 0 ? 0 : i % 2 ? s->pair[(i - 1) / 2] : -s->pair[(i - 1) / 2];
-        FC_NAME(wide) sum = last;
+    u[0] = s->scale[0] * g[0];
 FC_UNROLL
-        for (int k = r - 2; k >= 0; k--)
-            sum = sum * p + g[k * gap];
-        u[i] = sum * s->scale[i];
+    for (int i = 0; i < s->pairs; i++) {
+        FC_NAME(wide) sum[2] = {{0}, {0}};
+        double factor = s->scale[2 * i + 1]; /* that of both */
+FC_UNROLL
+        for (int k = 0; k < r; k++, factor *= s->pair[i])
+            sum[k % 2] = k < 2 ? factor * g[k * gap] : sum[k % 2] + factor * g[k * gap];
+        u[2 * i + 1] = sum[0] + sum[1];
+        u[2 * i + 2] = sum[0] - sum[1];
     }
     if (s->infinity)
-        u[s->n - s->odd - 1] = last;
+        u[s->n - s->odd - 1] = g[(r - 1) * gap];
 }
 
-/* The same for any stride, without the repetitions of odd inputs; returns how many. */
-static inline __attribute__((always_inline)) int FC_NAME(forward_filter)(const fc_points *s,
-                                                                         const int r,
-                                                                         const FC_NAME(wide) *g,
-                                                                         FC_NAME(wide) *u)
+/* The same for any stride, without the repetitions of odd inputs. */
+static inline __attribute__((always_inline)) void FC_NAME(forward_filter)(const fc_points *s,
+                                                                          const int r,
+                                                                          const FC_NAME(wide) *g,
+                                                                          FC_NAME(wide) *u)
 {
-    if (r < 3 || !s->odd) {
-        FC_NAME(evaluate)(s, r, 1, g, u);
-        return s->n;
-    }
-    FC_NAME(evaluate)(s, 2, 2, g, u); /* of three taps */
-    u[s->n - s->odd] = g[1];
-    return s->n - s->odd + 1;
+    FC_NAME(evaluate)(s, s->odd ? 2 : r, s->odd ? 2 : 1, g, u); /* of three taps two are even */
+    if (s->odd)
+        u[s->n - s->odd] = g[1];
 }
 
 /* Bytes of each product that are written at a time: the products are often a multiple of what fills a
  * way of the caches apart, so that no cache would hold a line of each. */
 #define FC_FILTER_BYTES 1024
 
-/* The taps beyond the given ones are zero; what is computed is rounded once, at the end. */
-static inline __attribute__((always_inline)) void FC_NAME(taps)(const fc_winograd_filter *t,
-                                                                const int r)
+/* Filters of r taps along rows (`rows` NULL: 1) and columns, with n products of different filters;
+ * what is computed is rounded once, at the end. */
+static inline __attribute__((always_inline)) void FC_NAME(filter)(const fc_winograd_filter *t,
+                                                                  const fc_points *rows,
+                                                                  const fc_points *cols,
+                                                                  const int r, const int n)
 {
-    FC_NAME(narrow) stage[FC_MAX_POINTS * FC_MAX_POINTS]
-                         [FC_FILTER_BYTES / sizeof(FC_NAME(narrow))];
-    const ptrdiff_t bytes = sizeof(FC_NAME(narrow));
-    for (ptrdiff_t start = 0; start < t->bytes; start += FC_FILTER_BYTES) {
-        const ptrdiff_t left = t->bytes - start;
-        const ptrdiff_t some = left < FC_FILTER_BYTES ? left : FC_FILTER_BYTES;
-        int products = 0;
-        for (ptrdiff_t at = 0; at < some; at += bytes) {
-            FC_NAME(wide) g[FC_MAX_POINTS], half[FC_MAX_POINTS][FC_MAX_POINTS], u[FC_MAX_POINTS];
-            int rows = 1;
-            for (int j = 0; j < r; j++) {
+    const int high = rows ? r : 1, products = rows ? n : 1;
+    const ptrdiff_t bytes = t->bytes, most = FC_FILTER_BYTES / bytes, row = t->filter_row;
+    const ptrdiff_t tap = t->filter_tap, next = t->filter_input;
+    char stage[FC_MAX_POINTS * FC_MAX_POINTS][FC_FILTER_BYTES] __attribute__((aligned(64)));
+    for (ptrdiff_t first = 0; first < t->inputs; first += most) {
+        const ptrdiff_t some = t->inputs - first < most ? t->inputs - first : most;
+        for (ptrdiff_t at = 0; at < some * bytes; at += sizeof(FC_NAME(narrow))) {
+            const char *p = t->filter + (first + at / bytes) * next + at % bytes;
+            char *const out = stage[0] + at;
+            FC_NAME(wide) half[FC_MAX_POINTS][FC_MAX_POINTS];
 FC_UNROLL
-                for (int i = 0; i < r; i++) {
-                    g[i] = (FC_NAME(wide)){0};
-                    if (i < t->given_rows && j < t->given_cols)
-                        g[i] = __builtin_convertvector(
-                            *(const FC_NAME(narrow) *)(t->filter + i * t->filter_row +
-                                                       j * t->filter_tap + start + at),
-                            FC_NAME(wide));
+            for (int j = 0; j < r; j++) {
+                FC_NAME(wide) g[FC_MAX_POINTS], u[FC_MAX_POINTS];
+FC_UNROLL
+                for (int i = 0; i < high; i++) {
+                    const char *given = p + i * row + j * tap;
+                    g[i] = __builtin_convertvector(*(const FC_NAME(narrow) *)given, FC_NAME(wide));
+                    __builtin_prefetch(given + next); /* as lines of one filter are far apart */
                 }
-                if (t->rows)
-                    rows = FC_NAME(forward_filter)(t->rows, r, g, u);
+                if (rows)
+                    FC_NAME(forward_filter)(rows, r, g, u);
                 else
                     u[0] = g[0];
-                for (int i = 0; i < rows; i++)
+FC_UNROLL
+                for (int i = 0; i < products; i++)
                     half[i][j] = u[i];
             }
-            products = 0;
-            for (int i = 0; i < rows; i++) {
-                const int n = FC_NAME(forward_filter)(t->cols, r, half[i], u);
+FC_UNROLL
+            for (int i = 0; i < products; i++) {
+                FC_NAME(wide) u[FC_MAX_POINTS];
+                FC_NAME(forward_filter)(cols, r, half[i], u);
+FC_UNROLL
                 for (int j = 0; j < n; j++)
-                    stage[products++][at / bytes] =
+                    *(FC_NAME(narrow) *)(out + (i * n + j) * FC_FILTER_BYTES) =
                         __builtin_convertvector(u[j], FC_NAME(narrow));
             }
         }
-        for (int e = 0; e < products; e++)
-            memcpy(t->out + e * t->out_product + start, stage[e], (size_t)some);
+        for (int e = 0; e < products * n; e++)
+            for (ptrdiff_t at = 0; at < some * bytes; at += FC_BYTES)
+                *(FC_VECTOR *)(t->out + e * t->out_product + first * bytes + at) =
+                    FC_NAME(load)(stage[e] + at);
     }
-}
-
-static void FC_NAME(filter)(const fc_winograd_filter *t)
-{
-    if (t->taps == 2)
-        FC_NAME(taps)(t, 2);
-    else if (t->taps == 3)
-        FC_NAME(taps)(t, 3);
-    else
-        FC_NAME(taps)(t, t->taps);
 }
