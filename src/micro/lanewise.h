@@ -38,6 +38,39 @@ FC_UNROLL
     }
 }
 
+#if FC_PIXELS == 14
+/* A filter row of three taps, of groups: where there are registers for it, inputs are loaded once for
+ * all channels of a group, not for each. */
+static inline __attribute__((always_inline)) void FC_NAME(row_of_three)(
+    const fc_lanewise *t, FC_VECTOR acc[FC_LANEWISE_PIXELS], const char *const *columns,
+    ptrdiff_t channel, const char *w, const int pixels, const int stride)
+{
+    const int count = (pixels - 1) * stride + 3;
+    for (ptrdiff_t left = t->depth; left > 0; left -= FC_LANES, channel += FC_BYTES) {
+        const FC_MASK *lane_of = (const FC_MASK *)t->lane_of;
+        const char *const end = w + (left < FC_LANES ? left : FC_LANES) * 3 * FC_BYTES;
+        FC_VECTOR x[2 * FC_LANEWISE_PIXELS + 1];
+        __asm__("" : "+r"(columns)); /* or pointers would be copied to the stack */
+FC_UNROLL
+        for (int j = 0; j < count; j++)
+            x[j] = FC_NAME(load)(columns[j] + channel);
+        for (; w != end; w += 3 * FC_BYTES, lane_of++) {
+            FC_VECTOR lanes[2 * FC_LANEWISE_PIXELS + 1];
+FC_UNROLL
+            for (int j = 0; j < count; j++)
+                lanes[j] = FC_NAME(permute)(x[j], *lane_of);
+FC_UNROLL
+            for (int k = 0; k < 3; k++) { /* a chain's multiply-adds are far apart */
+                const FC_VECTOR f = *(const FC_VECTOR *)(w + k * FC_BYTES);
+FC_UNROLL
+                for (int i = 0; i < pixels; i++)
+                    acc[i] += lanes[i * stride + k] * f;
+            }
+        }
+    }
+}
+#endif
+
 static inline __attribute__((always_inline)) void FC_NAME(lanewise)(const fc_lanewise *t,
                                                                     const int pixels,
                                                                     const int stride,
@@ -57,6 +90,14 @@ FC_UNROLL
         const char *w = filter;
         for (ptrdiff_t r = 0; r < t->rows; r++) {
             ptrdiff_t channel = start, lane = 0;
+#if FC_PIXELS == 14
+            if (grouped && stride && t->taps == 3) {
+                FC_NAME(row_of_three)(t, acc, row, start, w, pixels, stride);
+                row += t->columns_row;
+                w += t->depth * 3 * FC_BYTES;
+                continue;
+            }
+#endif
             for (ptrdiff_t c = 0; c < (grouped ? t->depth : 1); c++) {
                 const FC_MASK lane_of =
                     grouped ? ((const FC_MASK *)t->lane_of)[lane] : (FC_MASK){0};
