@@ -5,13 +5,17 @@
  * channel's taps, and lane i of the input goes to lane i. Grouped (2 or more): so many inputs of
  * each tap, and the lanes of a tap's vector go where `lane_of` says. */
 
+/* Pixels of x fetched ahead: more, where they are a multiple of 4096 bytes apart, would be too many
+ * for the set of L1 into which all of them fall. */
+#define FC_NEAR 4
+
 static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gradient *t,
                                                                     const int inputs,
                                                                     const int vectors,
                                                                     const int depth)
 {
     const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel;
-    const ptrdiff_t x_ahead = FC_AHEAD * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
+    const ptrdiff_t x_ahead = (depth ? FC_AHEAD : FC_NEAR) * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
     const ptrdiff_t next_step = t->next_step;
     const char *next = t->next;
     FC_NAME(strides) strides = FC_NAME(multiples)(t->x_tap);
