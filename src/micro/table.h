@@ -145,8 +145,7 @@ typedef struct {
     const fc_activation *activation; /* NULL: none */
 } fc_winograd_output;
 
-/* Filter transform of some inputs, so many bytes of filters of each: whole vectors, a kilobyte at
- * most. */
+/* Filter transform of some inputs, so many bytes of filters of each: one vector or two. */
 typedef struct {
     ptrdiff_t inputs, bytes;
     const char *filter; /* zero beyond its taps */
