@@ -144,6 +144,25 @@ def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
         assert (abs(got - wanted) <= np.spacing(abs(got)) * 0.5 + slack).all()
 
 
+@each_transform
+def test_filters_are_transformed_where_they_lie_as_from_a_copy(level, dtype, m, r, stride):
+    weight = np.random.default_rng(1).standard_normal((r, r, 19, 64)).astype(dtype)
+    made = native.transforms(level, weight.itemsize)
+    points = stride * (m - 1) + r
+    n = points if stride == 1 else m + 2
+    for dims in (1, 2):
+        if (m, points, dims) not in made:
+            continue
+        rows = weight if dims == 2 else weight[:1]
+        packs = []
+        for given in (rows, np.asfortranarray(rows), rows[..., ::-1].copy()[..., ::-1]):
+            packed = Filter((n**dims, 1, 19, 64), 1, "transformed", weight.itemsize, level)
+            packed.pack(given, None, 1, made.index((m, points, dims)))
+            packs.append(packed.tobytes())
+        assert packs[0] == packs[1] == packs[2]
+        assert np.frombuffer(packs[0], dtype).all()
+
+
 # The bound
 
 
