@@ -200,6 +200,17 @@ def test_multiplications(layer, shape, name, count):
     assert a.multiplications == count
 
 
+@pytest.mark.parametrize("width", [32, 33, 35, 42])
+def test_taps_in_the_padding_cost_nothing(width):
+    """Of widths, too, for which tiles of two rows would be fuller."""
+    cost = {}
+    for dilation in (1, 3 * width // 4):
+        layer = Conv2d(3, 64, 64, padding=dilation, dilation=dilation, algorithm="direct")
+        plan = explain(layer, (1, width, width, 64), num_threads=1)
+        cost[dilation] = next(a.cost for a in plan.alternatives if a.name == "direct")
+    assert cost[3 * width // 4] < 0.45 * cost[1]
+
+
 def test_explanation_of_a_problem():
     layer, shape = LAYERS[0]
     told = explain(layer, shape)

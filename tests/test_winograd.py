@@ -155,9 +155,9 @@ def test_filters_are_transformed_where_they_lie_as_from_a_copy(level, dtype, m, 
             continue
         rows = weight if dims == 2 else weight[:1]
         packs = []
-        for given in (rows, np.asfortranarray(rows), rows[..., ::-1].copy()[..., ::-1]):
+        for filters in (rows, np.asfortranarray(rows), rows[..., ::-1].copy()[..., ::-1]):
             packed = Filter((n**dims, 1, 19, 64), 1, "transformed", weight.itemsize, level)
-            packed.pack(given, None, 1, made.index((m, points, dims)))
+            packed.pack(filters, None, 1, made.index((m, points, dims)))
             packs.append(packed.tobytes())
         assert packs[0] == packs[1] == packs[2]
         assert np.frombuffer(packs[0], dtype).all()

@@ -60,6 +60,7 @@ cdef struct Slab:
 
 cdef class Plan(Base):
     cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
+    cdef bint strips_taps       # tiles of a row leave out taps in the padding
     cdef bint pointwise         # no pixel reads another, so rows may be joined
     cdef ptrdiff_t tile_pixels  # of the tallest register tile
     # the cut last used: most calls repeat it

@@ -45,6 +45,7 @@ cdef class Plan(Base):
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
+        self.strips_taps = self.leaves_out_taps(z)
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(z) // THREAD_CYCLES)
 
     def cost(self, ptrdiff_t num_threads):
@@ -154,7 +155,7 @@ cdef class Plan(Base):
         """Whether tiles of whole rows leave out taps in the padding."""
         cdef Strip strips[MOST_STRIPS]
         cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
-        return not self.paired(z) and self.tap_strips(z, &image, strips, False) > 0
+        return self.tap_strips(z, &image, strips, False) > 0
 
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil:
         cdef ptrdiff_t bottom = (
@@ -201,7 +202,7 @@ cdef class Plan(Base):
         if not copies and not in_columns and unit == 1:
             if not self.reads_padding(z) or self.tap_strips(z, &image, strips, False):
                 bounded = staged   # it is read where it is
-        b.clipped = copies and not in_columns and self.leaves_out_taps(z)
+        b.clipped = copies and not in_columns and unit == 1 and self.leaves_out_taps(z)
         copies = copies or (bounded and self.reads_padding(z))
         while (bounded and not b.clipped and cols > tile
                and self.input_bytes(z, min(unit, z.oh), cols, False) > budget):
@@ -400,12 +401,12 @@ cdef class Plan(Base):
         """Whether tiles take half their pixels from a row and half from the next.
 
         They do where tiles of one row are too small to hide a multiply-add's latency, or so many
-        more that they take longer.
+        more that they take longer, unless those leave out taps in the padding.
         """
         cdef ptrdiff_t most = self.tile_pixels, tiles = ceil_div(z.ow, most)
         if 2 * z.ow <= most or z.ow // tiles < LEAST_PIXELS:
             return True
-        return z.oh > 1 and PAIRING * 2 * tiles > (PAIRING + 1) * ceil_div(z.ow, most // 2)
+        return not self.strips_taps and z.oh > 1 and PAIRING * 2 * tiles > (PAIRING + 1) * ceil_div(z.ow, most // 2)
 
     cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
                          char *work) noexcept nogil:
