@@ -406,7 +406,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t most = self.tile_pixels, tiles = ceil_div(z.ow, most)
         if 2 * z.ow <= most or z.ow // tiles < LEAST_PIXELS:
             return True
-        return not self.strips_taps and z.oh > 1 and PAIRING * 2 * tiles > (PAIRING + 1) * ceil_div(z.ow, most // 2)
+        return not self.strips_taps and z.oh > 1 and (
+            PAIRING * 2 * tiles > (PAIRING + 1) * ceil_div(z.ow, most // 2))
 
     cdef int find_strips(self, const Call *call, const Item *it, Strip *strips,
                          char *work) noexcept nogil:

@@ -100,7 +100,8 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
     }                                                                                          \
     static void FC_NAME(filter_##m##_##p)(const fc_winograd_filter *t)                         \
     {                                                                                          \
-        FC_NAME(filter)(t, &fc_points_##p, &fc_points_##p, FC_FILTER_TAPS(m, n, unique), unique); \
+        FC_NAME(filter)(t, &fc_points_##p, &fc_points_##p, FC_FILTER_TAPS(m, n, unique),       \
+                        unique);                                                               \
     }
 #define FC_WINOGRAD_1(m, n, unique, p)                                                         \
     static void FC_NAME(input1_##m##_##p)(const fc_winograd_input *t)                          \
