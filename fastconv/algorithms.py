@@ -332,8 +332,11 @@ class Winograd:
         view = spec.weight_view(weight)
         if self._upright(spec):
             view = view.swapaxes(0, 1)
-        kind = _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
-        packed.pack(view, bias, number, kind)
+        packed.pack(view, bias, number, self._kind(packed, spec))
+
+    def _kind(self, packed: Filter, spec: ConvSpec) -> int:
+        """Where its transform is among those of a level."""
+        return _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
         upright = self._upright(problem.spec)
@@ -343,7 +346,7 @@ class Winograd:
     def planned(self, problem: ConvProblem, packed: Filter, upright: bool) -> tuple[Any, ...]:
         """What a plan is told, of the convolution or of its filter's gradient."""
         spec = problem.spec
-        kind = _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
+        kind = self._kind(packed, spec)
         kernel = spec.kernel[::-1] if upright else spec.kernel
         return (packed, *plan_arguments(problem, upright), kind, kernel, self._pieces(spec))
 

@@ -119,6 +119,21 @@ def test_every_level_has_every_transform(level, dtype):
     assert wanted == set(made)
 
 
+def transformed(level, m, stride, weight):
+    """(axes, packed filter) by the transforms along columns, of the first row, and along both."""
+    made = native.transforms(level, weight.itemsize)
+    r, _, inputs, outputs = weight.shape
+    products = stride * (m - 1) + r
+    unique = products if stride == 1 else m + 2
+    for dims in (1, 2):
+        if (m, products, dims) in made:
+            shape = (unique**dims, 1, inputs, outputs)
+            packed = Filter(shape, 1, "transformed", weight.itemsize, level)
+            kind = made.index((m, products, dims))
+            packed.pack(weight if dims == 2 else weight[:1], None, 1, kind)
+            yield dims, packed.tobytes()
+
+
 @each_transform
 def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
     """With stride 2 the filter of odd inputs, which all have the same, comes once."""
@@ -127,16 +142,11 @@ def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
     n = len(bt) if stride == 1 else m + 2
     assert (g[n:] == g[n - 1]).all()
     g = g[:n]
-    for dims in (1, 2):
-        if (m, len(bt), dims) not in native.transforms(level, weight.itemsize):
-            continue
+    for dims, packed in transformed(level, m, stride, weight):
         wanted = np.einsum("ik,kcf->icf", g, weight[0].astype(np.float64))
         if dims == 2:
             wanted = np.einsum("ik,jl,klcf->ijcf", g, g, weight.astype(np.float64))
-        kind = native.transforms(level, weight.itemsize).index((m, len(bt), dims))
-        packed = Filter((n**dims, 1, 19, 2), 1, "transformed", weight.itemsize, level)
-        packed.pack(weight if dims == 2 else weight[:1], None, 1, kind)
-        vectors = np.frombuffer(packed.tobytes(), dtype).reshape(n**dims, 19, -1)
+        vectors = np.frombuffer(packed, dtype).reshape(n**dims, 19, -1)
         got, wanted = vectors[..., :2], wanted.reshape(-1, 19, 2)
         assert not vectors[..., 2:].any()
         # half a unit in the last place, and a little more where float64 rounds as well
@@ -147,20 +157,11 @@ def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
 @each_transform
 def test_filters_are_transformed_where_they_lie_as_from_a_copy(level, dtype, m, r, stride):
     weight = np.random.default_rng(1).standard_normal((r, r, 19, 64)).astype(dtype)
-    made = native.transforms(level, weight.itemsize)
-    points = stride * (m - 1) + r
-    n = points if stride == 1 else m + 2
-    for dims in (1, 2):
-        if (m, points, dims) not in made:
-            continue
-        rows = weight if dims == 2 else weight[:1]
-        packs = []
-        for filters in (rows, np.asfortranarray(rows), rows[..., ::-1].copy()[..., ::-1]):
-            packed = Filter((n**dims, 1, 19, 64), 1, "transformed", weight.itemsize, level)
-            packed.pack(filters, None, 1, made.index((m, points, dims)))
-            packs.append(packed.tobytes())
-        assert packs[0] == packs[1] == packs[2]
-        assert np.frombuffer(packs[0], dtype).all()
+    layouts = (weight, np.asfortranarray(weight), weight[..., ::-1].copy()[..., ::-1])
+    first, *others = (list(transformed(level, m, stride, w)) for w in layouts)
+    assert all(other == first for other in others)
+    for _, packed in first:
+        assert np.frombuffer(packed, dtype).all()
 
 
 # The bound

@@ -77,7 +77,7 @@ cdef class Plan(Base):
     cdef double share_read(self, const Sizes *z) noexcept nogil
     cdef ptrdiff_t depth(self) noexcept nogil
     cdef ptrdiff_t channel(self, const Item *it) noexcept nogil
-    cdef bint leaves_out_taps(self, const Sizes *z) noexcept nogil
+    cdef bint leaves_out_taps(self) noexcept nogil
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil
     cdef ptrdiff_t input_bytes(self, const Sizes *z, ptrdiff_t rows, ptrdiff_t cols,
         bint clipped) noexcept nogil

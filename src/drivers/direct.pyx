@@ -45,7 +45,7 @@ cdef class Plan(Base):
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
-        self.strips_taps = self.leaves_out_taps(z)
+        self.strips_taps = self.leaves_out_taps()
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(z) // THREAD_CYCLES)
 
     def cost(self, ptrdiff_t num_threads):
@@ -151,8 +151,9 @@ cdef class Plan(Base):
         """The first of them."""
         return it.set * self.filter.depth + it.depth_part * self.depth()
 
-    cdef bint leaves_out_taps(self, const Sizes *z) noexcept nogil:
-        """Whether tiles of whole rows leave out taps in the padding."""
+    cdef bint leaves_out_taps(self) noexcept nogil:
+        """Whether tiles of whole rows leave out taps in the padding; of pixels alone they do not."""
+        cdef const Sizes *z = &self.size
         cdef Strip strips[MOST_STRIPS]
         cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
         return self.tap_strips(z, &image, strips, False) > 0
@@ -193,16 +194,14 @@ cdef class Plan(Base):
         cdef ptrdiff_t slabs = self.filter.slabs, cols = z.ow, units, pieces, chunks, u, least
         cdef double total = self.cycles(z), cost, best_cost = -1
         cdef Blocking b, best
-        cdef Strip strips[MOST_STRIPS]
-        cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
         cdef bint bounded = True   # whether a block's input must fit into L2
 
         memset(&b, 0, sizeof(b))
         best = b
         if not copies and not in_columns and unit == 1:
-            if not self.reads_padding(z) or self.tap_strips(z, &image, strips, False):
+            if not self.reads_padding(z) or self.strips_taps:
                 bounded = staged   # it is read where it is
-        b.clipped = copies and not in_columns and unit == 1 and self.leaves_out_taps(z)
+        b.clipped = copies and not in_columns and unit == 1 and self.strips_taps
         copies = copies or (bounded and self.reads_padding(z))
         while (bounded and not b.clipped and cols > tile
                and self.input_bytes(z, min(unit, z.oh), cols, False) > budget):

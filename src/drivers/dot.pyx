@@ -22,7 +22,7 @@ cdef class Plan(Direct):
                   double pad_value, row_map, col_map, activation):
         self.tile_pixels = filter.table.dot_pixels[filter.slab_width - 1]
         self.whole = filter.depth % filter.table.lanes == 0
-        self.strips_taps = self.leaves_out_taps(&self.size)
+        self.strips_taps = self.leaves_out_taps()
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(&self.size) // THREAD_CYCLES)
 
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:

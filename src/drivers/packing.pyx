@@ -232,6 +232,7 @@ cdef class Filter:
         cdef ptrdiff_t pixel = self._pixel(j), tap = inputs * pixel, given_rows, given_cols
         cdef const Py_ssize_t *strides = weight.strides
         cdef const char *src
+        cdef bint complete   # no taps of a piece are missing
         cdef bint whole = strides[3] == self.table.itemsize and (
             self.width(j) * self.table.itemsize == pixel)
         cdef fc_winograd_filter f
@@ -244,12 +245,15 @@ cdef class Filter:
             src = (<const char *>weight.buf + r * strides[0] + k * strides[1] + first * strides[2]
                    + (s * self.set_width + self.start(j)) * strides[3])
             f.out = dst + self.position(s, j) * self.reduction() + (p * self.depth + first) * pixel
-            f.filter, f.filter_row, f.filter_tap = src, strides[0], strides[1]
-            f.filter_input = strides[2]
-            if not whole or given_rows < t.rows or given_cols < t.cols:
+            complete = given_rows == t.rows and given_cols == t.cols
+            if whole and complete:
+                f.filter, f.filter_row, f.filter_tap = src, strides[0], strides[1]
+                f.filter_input = strides[2]
+            else:
                 f.filter, f.filter_row, f.filter_tap = work, t.cols * tap, tap
                 f.filter_input = pixel
-                memset(work, 0, t.rows * f.filter_row)
+                if not complete:
+                    memset(work, 0, t.rows * f.filter_row)
                 for r in range(given_rows):
                     for k in range(given_cols):
                         self._pack_tap(j, work + r * f.filter_row + k * tap, pixel,

@@ -9,8 +9,9 @@ arXiv:1509.09308, section 4.1.1, has F(3, 2) for it).
 
 An item is a chunk of tiles x a part of the inputs x a slab of outputs, or several groups where these
 are small. Block by block it transforms tiles and adds their products to its sums, all in its own L2;
-threads that need the same tiles transform them each. Chunks are made where the filter is small; their gradients are added at the
-end. Blocks and chunks, so the order of all additions, depend on the problem alone.
+threads that need the same tiles transform them each. Chunks are made where the filter is small; their
+gradients are added at the end. Blocks and chunks, so the order of all additions, depend on the problem
+alone.
 """
 from libc.string cimport memset
 

@@ -15,7 +15,8 @@ static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gra
                                                                     const int depth)
 {
     const ptrdiff_t x_pixel = t->x_pixel, dy_pixel = t->dy_pixel;
-    const ptrdiff_t x_ahead = (depth ? FC_AHEAD : FC_NEAR) * x_pixel, dy_ahead = FC_AHEAD * dy_pixel;
+    const ptrdiff_t x_ahead = (depth ? FC_AHEAD : FC_NEAR) * x_pixel;
+    const ptrdiff_t dy_ahead = FC_AHEAD * dy_pixel;
     const ptrdiff_t next_step = t->next_step;
     const char *next = t->next;
     FC_NAME(strides) strides = FC_NAME(multiples)(t->x_tap);

@@ -116,9 +116,10 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
     {                                                                                          \
         FC_NAME(filter)(t, 0, &fc_points_##p, FC_FILTER_TAPS(m, n, unique), unique);           \
     }
-#define FC_ENTRY_2(m, n, unique, p)                                                            \
-    {m, n, 2, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input_##m##_##p),                  \
-     FC_NAME(output_##m##_##p), FC_NAME(filter_##m##_##p), 0, 0},
+#define FC_FORWARD_2(m, n, unique, p)                                                          \
+    m, n, 2, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input_##m##_##p),                   \
+        FC_NAME(output_##m##_##p), FC_NAME(filter_##m##_##p)
+#define FC_ENTRY_2(m, n, unique, p) {FC_FORWARD_2(m, n, unique, p), 0, 0},
 #define FC_ENTRY_1(m, n, unique, p)                                                            \
     {m, n, 1, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input1_##m##_##p),                 \
      FC_NAME(output1_##m##_##p), FC_NAME(filter1_##m##_##p), 0, 0},
@@ -135,8 +136,7 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
         FC_NAME(collect)(t, &fc_points_##p, n - m + 1);                                        \
     }
 #define FC_LEARNING_ENTRY_2(m, n, unique, p)                                                   \
-    {m, n, 2, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input_##m##_##p), FC_NAME(output_##m##_##p),                     \
-     FC_NAME(filter_##m##_##p), FC_NAME(spread_##m##_##p), FC_NAME(collect_##m##_##p)},
+    {FC_FORWARD_2(m, n, unique, p), FC_NAME(spread_##m##_##p), FC_NAME(collect_##m##_##p)},
 
 #define FC_EACH_WINOGRAD(TWO, LEARNING_2, ONE)                                                 \
     TWO(2, 4, 4, 4) LEARNING_2(4, 6, 6, 6) LEARNING_2(2, 6, 6, 6) TWO(4, 7, 7, 7)              \

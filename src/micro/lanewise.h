@@ -38,9 +38,8 @@ FC_UNROLL
     }
 }
 
-#if FC_PIXELS == 14
-/* A filter row of three taps, of groups: where there are registers for it, inputs are loaded once for
- * all channels of a group, not for each. */
+/* A filter row of three taps, of groups: inputs are loaded once for all channels of a group, not for
+ * each, where there are registers for them. */
 static inline __attribute__((always_inline)) void FC_NAME(row_of_three)(
     const fc_lanewise *t, FC_VECTOR acc[FC_LANEWISE_PIXELS], const char *const *columns,
     ptrdiff_t channel, const char *w, const int pixels, const int stride)
@@ -69,7 +68,6 @@ FC_UNROLL
         }
     }
 }
-#endif
 
 static inline __attribute__((always_inline)) void FC_NAME(lanewise)(const fc_lanewise *t,
                                                                     const int pixels,
@@ -90,14 +88,12 @@ FC_UNROLL
         const char *w = filter;
         for (ptrdiff_t r = 0; r < t->rows; r++) {
             ptrdiff_t channel = start, lane = 0;
-#if FC_PIXELS == 14
-            if (grouped && stride && t->taps == 3) {
+            if (FC_PIXELS == 14 && grouped && stride && t->taps == 3) {
                 FC_NAME(row_of_three)(t, acc, row, start, w, pixels, stride);
                 row += t->columns_row;
                 w += t->depth * 3 * FC_BYTES;
                 continue;
             }
-#endif
             for (ptrdiff_t c = 0; c < (grouped ? t->depth : 1); c++) {
                 const FC_MASK lane_of =
                     grouped ? ((const FC_MASK *)t->lane_of)[lane] : (FC_MASK){0};
