@@ -22,7 +22,9 @@ cdef inline Axis axis_of(ptrdiff_t outputs, ptrdiff_t kernel, ptrdiff_t stride,
 
 cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexcept nogil:
     """The first tap at least `distance` from the first."""
-    return ceil_div(distance, dilation) if distance > 0 else 0
+    if distance <= 0:
+        return 0
+    return distance if dilation == 1 else ceil_div(distance, dilation)
 
 
 cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdiff_t kernel,

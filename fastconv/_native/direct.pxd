@@ -2,6 +2,7 @@
 from fastconv._native.axes cimport Axis
 from fastconv._native.levels cimport fc_tile, fc_tile_function
 from fastconv._native.plan cimport Array, Arrays, Plan as Base, Sizes
+from fastconv._native.tiles cimport Split
 
 
 cdef enum:
@@ -63,6 +64,7 @@ cdef class Plan(Base):
     cdef bint strips_taps       # tiles of a row leave out taps in the padding
     cdef bint pointwise         # no pixel reads another, so rows may be joined
     cdef ptrdiff_t tile_pixels  # of the tallest register tile
+    cdef ptrdiff_t depth        # inputs of a group that are worked through at a time
     # the cut last used: most calls repeat it
     cdef Blocking last_block
     cdef Sizes last_size
@@ -75,7 +77,6 @@ cdef class Plan(Base):
     cdef void join_rows(self, Call *call) noexcept nogil
     cdef double cycles(self, const Sizes *z) noexcept nogil
     cdef double share_read(self, const Sizes *z) noexcept nogil
-    cdef ptrdiff_t depth(self) noexcept nogil
     cdef ptrdiff_t channel(self, const Item *it) noexcept nogil
     cdef bint leaves_out_taps(self) noexcept nogil
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil
@@ -111,5 +112,5 @@ cdef class Plan(Base):
         ptrdiff_t channel, ptrdiff_t sets) noexcept nogil
     cdef void run_tiles(self, const Sizes *z, const Item *it, const Strip *strip,
         Slab *slab) noexcept nogil
-    cdef void run_two_rows(self, fc_tile *tile, const Strip *strip, const Slab *slab, char *x,
-        char *out, const char *residual) noexcept nogil
+    cdef void run_two_rows(self, fc_tile *tile, const Split *split, ptrdiff_t x_row,
+        const Slab *slab, char *x, char *out, const char *residual) noexcept nogil

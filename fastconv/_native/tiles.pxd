@@ -23,16 +23,25 @@ cdef inline void run_row(fc_tile *tile, fc_tile_function *functions, ptrdiff_t c
     launch(functions[pixels - 1], tile)
 
 
-cdef inline void run_pixels(fc_tile *tile, fc_tile_function *functions, ptrdiff_t pixels,
-                            ptrdiff_t most, const char *x, char *out,
-                            const char *residual) noexcept nogil:
-    """Tiles of sizes as equal as can be, `most` at most: first those with a pixel more."""
+# A row of pixels in tiles of sizes as equal as can be: some of `size` + 1, then others of `size`.
+cdef struct Split:
+    ptrdiff_t size, larger, smaller
+
+
+cdef inline Split split_pixels(ptrdiff_t pixels, ptrdiff_t most) noexcept nogil:
+    """Split a row into as few tiles as can be, of `most` pixels at most."""
     cdef ptrdiff_t tiles = (pixels + most - 1) // most
-    cdef ptrdiff_t size = pixels // tiles, larger = pixels % tiles, done
-    if larger:
-        run_row(tile, functions, larger, size + 1, x, out, residual)
-    done = larger * (size + 1)
+    cdef ptrdiff_t size = pixels // tiles, larger = pixels % tiles
+    return Split(size, larger, tiles - larger)
+
+
+cdef inline void run_pixels(fc_tile *tile, fc_tile_function *functions, const Split *split,
+                            const char *x, char *out, const char *residual) noexcept nogil:
+    """Tiles of a row."""
+    cdef ptrdiff_t done = split.larger * (split.size + 1)
+    if split.larger:
+        run_row(tile, functions, split.larger, split.size + 1, x, out, residual)
     if residual != NULL:
         residual += done * tile.residual_pixel
-    run_row(tile, functions, tiles - larger, size, x + done * tile.x_pixel,
+    run_row(tile, functions, split.smaller, split.size, x + done * tile.x_pixel,
             out + done * tile.out_pixel, residual)

@@ -17,7 +17,7 @@ from fastconv._native.plan cimport (
     Sizes, Timer, at, lap, pitch, put_rows, scattered, source_of, start_timer, step_cycles,
     streaming, tile_cycles, writing,
 )
-from fastconv._native.tiles cimport launch, run_pixels
+from fastconv._native.tiles cimport Split, launch, run_pixels, split_pixels
 
 
 cdef enum:
@@ -40,6 +40,7 @@ cdef class Plan(Base):
                   double pad_value, row_map, col_map, activation):
         cdef Sizes *z = &self.size
         self.tile_pixels = filter.table.pixels
+        self.depth = filter.depth // filter.depth_parts
         self.skips_padding = row_map is None and pad_value == 0
         self.pointwise = (
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
@@ -143,13 +144,9 @@ cdef class Plan(Base):
             taps = z.ow * self.filter.kw
         return <double>rows * taps / (z.oh * self.filter.kh * z.ow * self.filter.kw)
 
-    cdef ptrdiff_t depth(self) noexcept nogil:
-        """Inputs of a group that are worked through at a time."""
-        return self.filter.depth // self.filter.depth_parts
-
     cdef ptrdiff_t channel(self, const Item *it) noexcept nogil:
         """The first of them."""
-        return it.set * self.filter.depth + it.depth_part * self.depth()
+        return it.set * self.filter.depth + it.depth_part * self.depth
 
     cdef bint leaves_out_taps(self) noexcept nogil:
         """Whether tiles of whole rows leave out taps in the padding; of pixels alone they do not."""
@@ -175,7 +172,7 @@ cdef class Plan(Base):
             h.count = z.w
             if v.every:
                 v.count = min(v.count, z.h)
-        return v.count * h.count * pitch(self.depth() * self.filter.table.itemsize)
+        return v.count * h.count * pitch(self.depth * self.filter.table.itemsize)
 
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
@@ -365,7 +362,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
         cdef ptrdiff_t packed = self.filter.position(it.set, j)
         slab.filter = self.filter.memory + packed * self.filter.reduction()
-        slab.filter_row = self.filter.kw * self.depth() * vectors * lanes * item
+        slab.filter_row = self.filter.kw * self.depth * vectors * lanes * item
         slab.filter += it.depth_part * self.filter.kh * slab.filter_row
         slab.tile.bias = self.filter.bias + packed
         slab.tile.last = width - (vectors - 1) * lanes
@@ -541,7 +538,7 @@ cdef class Plan(Base):
     cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
                           char *work, char *copy) noexcept nogil:
         """Copy a strip's input with its padding to `copy`; returns the end of the copy."""
-        cdef ptrdiff_t pixel = pitch(self.depth() * self.filter.table.itemsize), row
+        cdef ptrdiff_t pixel = pitch(self.depth * self.filter.table.itemsize), row
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(t.cols, self.filter.kw, self.stride_w, self.dilation_w)
         row = h.count * pixel
@@ -559,7 +556,7 @@ cdef class Plan(Base):
                         char *copy) noexcept nogil:
         """Copy a block's input without its padding, and let strips that leave that out read it."""
         cdef const Sizes *z = &call.size
-        cdef ptrdiff_t item = self.filter.table.itemsize, pixel = pitch(self.depth() * item)
+        cdef ptrdiff_t item = self.filter.table.itemsize, pixel = pitch(self.depth * item)
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef ptrdiff_t top = it.row * self.stride_h - self.top
         cdef ptrdiff_t left = it.col * self.stride_w - self.left
@@ -575,7 +572,7 @@ cdef class Plan(Base):
             elif 0 <= source < z.h:
                 self.filter.table.copy(x + i * row, pixel, item,
                                        at(&call.x, it.n, source, first, self.channel(it)),
-                                       call.x.w, call.x.c, cols, self.depth())
+                                       call.x.w, call.x.c, cols, self.depth)
         for i in range(count):
             strips[i].x = x + (left + strips[i].col * self.stride_w - first) * pixel
             strips[i].x_row, strips[i].x_pixel = v.per_output * row, self.stride_w * pixel
@@ -612,17 +609,17 @@ cdef class Plan(Base):
             for s in range(sets):
                 plane = dst + s * v.count * h.count * pixel
                 if source < 0:
-                    self.filter.table.copy(plane, pixel, item, pad, 0, 0, h.count, self.depth())
+                    self.filter.table.copy(plane, pixel, item, pad, 0, 0, h.count, self.depth)
                     continue
                 segment = segments
                 for column in range(count):
                     if segment[0] < 0:
                         src, src_pixel, src_channel = pad, 0, 0
                     else:
-                        src = at(&call.x, n, source, segment[0], channel + s * self.depth())
+                        src = at(&call.x, n, source, segment[0], channel + s * self.depth)
                         src_pixel, src_channel = call.x.w, call.x.c
                     self.filter.table.copy(plane + segment[1] * pixel, pixel, item, src, src_pixel,
-                                           src_channel, segment[2], self.depth())
+                                           src_channel, segment[2], self.depth)
                     segment += 3
             dst += h.count * pixel
 
@@ -632,6 +629,7 @@ cdef class Plan(Base):
         cdef fc_tile *tile = &slab.tile
         cdef ptrdiff_t most = self.tile_pixels, step = 2 if self.paired(z) else 1
         cdef ptrdiff_t y = 0, low, high, row, size
+        cdef Split pairs = split_pixels(strip.cols, most // 2), split = split_pixels(strip.cols, most)
         cdef char *x
         cdef char *out
         cdef const char *residual = NULL
@@ -639,7 +637,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t tap_bytes = slab.filter_row // self.filter.kw
         tile.x_pixel, tile.x_row, tile.x_tap = strip.x_pixel, strip.tap_row, strip.tap
         tile.taps = max(0, min(strip.last_tap, slab.last_tap) - first)
-        tile.run = self.depth()
+        tile.run = self.depth
         tile.filter_skip = (self.filter.kw - tile.taps) * tap_bytes
         if strip.tap == tile.run * self.filter.table.itemsize:   # one run of all taps
             tile.run *= tile.taps
@@ -650,7 +648,9 @@ cdef class Plan(Base):
             if self.skips_padding:   # filter rows that lie in the padding for all rows of a tile
                 row = (it.row + y) * self.stride_h - self.top
                 low = max(low, first_inside(-row - (step - 1) * self.stride_h, self.dilation_h))
-                high = max(low, min(high, first_inside(z.h - row, self.dilation_h)))
+                if row + (high - 1) * self.dilation_h >= z.h:
+                    high = first_inside(z.h - row, self.dilation_h)
+                high = max(low, high)
             tile.rows = high - low   # with none, a tile is its bias, or stays as it is
             tile.filter = slab.filter + low * slab.filter_row + first * tap_bytes
             x = strip.x + y * strip.x_row + low * strip.tap_row + first * strip.tap
@@ -659,23 +659,24 @@ cdef class Plan(Base):
                 residual = (slab.residual + y * slab.residual_row
                             + strip.col * tile.residual_pixel)
             if step == 2:
-                self.run_two_rows(tile, strip, slab, x, out, residual)
+                self.run_two_rows(tile, &pairs, strip.x_row, slab, x, out, residual)
             else:
                 if slab.fetches_inputs:
-                    size = ceil_div(strip.cols, ceil_div(strip.cols, most))
+                    size = split.size + (split.larger > 0)
                     tile.next = x + size * tile.x_pixel
                     tile.next_step = size * self.filter.table.itemsize
-                run_pixels(tile, slab.functions, strip.cols, most, x, out, residual)
+                run_pixels(tile, slab.functions, &split, x, out, residual)
             y += step
 
-    cdef void run_two_rows(self, fc_tile *tile, const Strip *strip, const Slab *slab, char *x,
-                           char *out, const char *residual) noexcept nogil:
+    cdef void run_two_rows(self, fc_tile *tile, const Split *split, ptrdiff_t x_row,
+                           const Slab *slab, char *x, char *out,
+                           const char *residual) noexcept nogil:
         """Tiles of which each has as many pixels in a row as in the next."""
-        cdef ptrdiff_t tiles = ceil_div(strip.cols, self.tile_pixels // 2), i, size
+        cdef ptrdiff_t i, size
         tile.count = 1
-        for i in range(tiles):
-            size = strip.cols // tiles + (i < strip.cols % tiles)
-            tile.x[0], tile.x[1] = x, x + strip.x_row
+        for i in range(split.larger + split.smaller):
+            size = split.size + (i < split.larger)
+            tile.x[0], tile.x[1] = x, x + x_row
             tile.out[0], tile.out[1] = out, out + slab.out_row
             tile.residual[0], tile.residual[1] = residual, residual + slab.residual_row
             launch(slab.functions[2 * size - 1], tile)

@@ -30,7 +30,7 @@ from fastconv._native.plan cimport (
     INPUTS, L1_LINE, OUTPUTS, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
     Timer, at, beyond, lap, put, scattered, source_of, start_timer, streaming, tile_cycles, writing,
 )
-from fastconv._native.tiles cimport run_pixels
+from fastconv._native.tiles cimport Split, run_pixels, split_pixels
 
 
 cdef enum:
@@ -389,6 +389,7 @@ cdef class Plan(Base):
         cdef const char *filter = (
             self.filter.memory + self.filter.position(s, j) * self.filter.reduction())
         cdef int form = self.filter.form(j)
+        cdef Split split = split_pixels(count, most)
         tile.last = width - lanes if form == FC_ONE_AND_HALF else lanes
         functions = <fc_tile_function *>self.filter.table.dense[form]
         tile.bias = self.constants
@@ -400,11 +401,11 @@ cdef class Plan(Base):
         tile.x_row = self.grid_cols * read.tile
         tile.out_pixel = written.tile
         # meanwhile fetch the filter of the product that comes next
-        tile.next_step = ceil_div(vectors * lanes * item, ceil_div(count, most))
+        tile.next_step = ceil_div(vectors * lanes * item, split.larger + split.smaller)
         for e in range(self.points):
             tile.filter = filter + self.panel_of(e) * panel
             tile.next = filter + self.panel_of(e + 1) * panel
-            run_pixels(&tile, functions, count, most, inputs + e * read.product,
+            run_pixels(&tile, functions, &split, inputs + e * read.product,
                        products + e * written.product, NULL)
 
     cdef ptrdiff_t panel_of(self, ptrdiff_t e) noexcept nogil:

@@ -63,7 +63,7 @@ FC_UNROLL
 #define FC_IN_REGISTER(v) (void)(v)
 #endif
 
-/* A step of the reduction, of `left` elements or as many as a vector has lanes. */
+/* A step of the reduction, of `left` elements, at most as many as a vector has lanes. */
 static inline __attribute__((always_inline)) void FC_NAME(dot_step)(
     FC_VECTOR *acc, const char *const x[2], const char *w, FC_NAME(strides) s, const int pixels,
     const int outputs, const ptrdiff_t left)
@@ -76,8 +76,9 @@ FC_UNROLL
 FC_UNROLL
     for (int i = 0; i < pixels; i++) {
         const char *p = i < first ? FC_REACH(x[0], i, s) : FC_REACH(x[1], i - first, s);
-        FC_VECTOR a = FC_NAME(load_at_most)(p, left);
-        FC_IN_REGISTER(a); /* or every multiply-add would load it */
+        FC_VECTOR a = left < FC_LANES ? FC_NAME(load_at_most)(p, left) : FC_NAME(load)(p);
+        if (outputs > 1)
+            FC_IN_REGISTER(a); /* or every multiply-add would load it */
 FC_UNROLL
         for (int j = 0; j < outputs; j++)
             acc[i * outputs + j] += a * f[j];
@@ -89,7 +90,8 @@ static inline __attribute__((always_inline)) void FC_NAME(dot)(const fc_tile *t,
 {
     const int first = (pixels + 1) / 2;
     const int groups = (pixels * outputs + FC_LANES - 1) / FC_LANES;
-    const ptrdiff_t run = t->run, second = t->x[1] - t->x[0], step = outputs * FC_BYTES;
+    const ptrdiff_t whole = t->run / FC_LANES, left = t->run % FC_LANES;
+    const ptrdiff_t second = t->x[1] - t->x[0], step = outputs * FC_BYTES;
     FC_NAME(strides) strides = FC_NAME(multiples)(t->x_pixel);
     const char *start = t->x[0];
     const char *residual[2] = {t->residual[0], t->residual[1]};
@@ -112,11 +114,15 @@ FC_UNROLL
                 const char *x[2];
                 x[0] = start + r * t->x_row + s * t->x_tap;
                 x[1] = x[0] + second;
-                for (ptrdiff_t k = run; k > 0; k -= FC_LANES) {
+                for (ptrdiff_t k = 0; k < whole; k++) {
                     strides = FC_NAME(hidden)(strides, 1);
-                    FC_NAME(dot_step)(acc, x, w, strides, pixels, outputs, k);
+                    FC_NAME(dot_step)(acc, x, w, strides, pixels, outputs, FC_LANES);
                     x[0] += FC_BYTES;
                     x[1] += FC_BYTES;
+                    w += step;
+                }
+                if (left) {
+                    FC_NAME(dot_step)(acc, x, w, strides, pixels, outputs, left);
                     w += step;
                 }
             }

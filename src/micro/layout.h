@@ -148,6 +148,23 @@ static void FC_NAME(copy_every_other)(char *dst, ptrdiff_t dst_line, const char 
         }
 }
 
+/* Lines of one value. */
+static void FC_NAME(fill)(char *dst, ptrdiff_t dst_line, FC_T value, ptrdiff_t lines, ptrdiff_t size)
+{
+    const FC_VECTOR all = FC_NAME(broadcast)(value);
+    if (dst_line == size * FC_SIZE) {
+        size *= lines;
+        lines = 1;
+    }
+    for (; lines > 0; lines--, dst += dst_line) {
+        if (size < FC_LANES)
+            FC_NAME(store_part)(dst, all, size);
+        else
+            for (ptrdiff_t i = 0; i < size; i += FC_LANES)
+                FC_NAME(store)(dst + FC_NAME(block)(i, size) * FC_SIZE, all);
+    }
+}
+
 static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel, const char *src,
                           ptrdiff_t src_pixel, ptrdiff_t src_channel, ptrdiff_t pixels,
                           ptrdiff_t channels)
@@ -158,7 +175,9 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
             memcpy(dst, src, (size_t)(pixels * bytes));
         else
             FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
-    } else if (dst_channel == item && src_channel == 2 * item && channels >= FC_LANES)
+    } else if (dst_channel == item && src_channel == 0 && src_pixel == 0)
+        FC_NAME(fill)(dst, dst_pixel, *(const FC_T *)src, pixels, channels);
+    else if (dst_channel == item && src_channel == 2 * item && channels >= FC_LANES)
         FC_NAME(copy_every_other)(dst, dst_pixel, src, src_pixel, pixels, channels);
     else if ((src_pixel == item && dst_channel == item) ||
              (src_channel == item && dst_pixel == item))
