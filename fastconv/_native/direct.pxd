@@ -15,6 +15,7 @@ cdef struct Blocking:
     ptrdiff_t rows, cols, chunk, sets
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
+    bint chunks_first                           # all chunks of a block before the next block
     bint clipped                                # copies leave out the padding
     ptrdiff_t index_bytes, stage_bytes, bytes   # workspace of a thread, its first parts
     double cycles                               # until the last thread has finished
@@ -82,10 +83,15 @@ cdef class Plan(Base):
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil
     cdef ptrdiff_t input_bytes(self, const Sizes *z, ptrdiff_t rows, ptrdiff_t cols,
         bint clipped) noexcept nogil
-    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil
+    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint elsewhere,
+        bint staged) noexcept nogil
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
-        ptrdiff_t slab_bytes, double budget, double total,
-        bint copies) noexcept nogil
+        ptrdiff_t slab_bytes, double budget, double total, bint copies,
+        bint elsewhere) noexcept nogil
+    cdef bint chunks_first(self, const Sizes *z, const Blocking *b,
+        ptrdiff_t threads) noexcept nogil
+    cdef bint shares_lines(self, const Sizes *z, const Blocking *b,
+        ptrdiff_t threads) noexcept nogil
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil
     cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,

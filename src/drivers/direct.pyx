@@ -27,6 +27,7 @@ cdef enum:
     COPIED_BYTES = 256      # of a pixel, if few channels of each set are copied,
     SET_ITEMS = 4           # and a thread has so many items yet
     STREAMED_L2 = 3         # outputs of so many times L2 and more find no room in L3 either
+    SHARED_CYCLES = 150     # of writing a pixel's lines that another thread writes, too
 
 
 cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
@@ -174,10 +175,11 @@ cdef class Plan(Base):
                 v.count = min(v.count, z.h)
         return v.count * h.count * pitch(self.depth * self.filter.table.itemsize)
 
-    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint copies, bint staged) noexcept nogil:
+    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint elsewhere, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
 
-        Blocks and slabs share L2. Small blocks reread the filter, small chunks the input.
+        Blocks and slabs share L2. Small blocks reread the filter, small chunks the input. Inputs
+        that tiles read elsewhere than in x are all copied.
         """
         cdef ptrdiff_t item = self.filter.table.itemsize, tile = self.tile_pixels
         cdef ptrdiff_t slab_bytes = (
@@ -192,14 +194,15 @@ cdef class Plan(Base):
         cdef double total = self.cycles(z), cost, best_cost = -1
         cdef Blocking b, best
         cdef bint bounded = True   # whether a block's input must fit into L2
+        cdef bint copies
 
         memset(&b, 0, sizeof(b))
         best = b
-        if not copies and not in_columns and unit == 1:
+        if not elsewhere and not in_columns and unit == 1:
             if not self.reads_padding(z) or self.strips_taps:
                 bounded = staged   # it is read where it is
-        b.clipped = copies and not in_columns and unit == 1 and self.strips_taps
-        copies = copies or (bounded and self.reads_padding(z))
+        b.clipped = elsewhere and not in_columns and unit == 1 and self.strips_taps
+        copies = elsewhere or (bounded and self.reads_padding(z))
         while (bounded and not b.clipped and cols > tile
                and self.input_bytes(z, min(unit, z.oh), cols, False) > budget):
             cols = ceil_div(ceil_div(cols, 2), tile) * tile
@@ -222,7 +225,7 @@ cdef class Plan(Base):
                 b.chunk = ceil_div(slabs, chunks)
                 b.chunks = chunks * self.filter.sets
                 b.items = z.n * b.row_blocks * b.col_blocks * b.chunks
-                cost = self.time_of(z, &b, threads, slab_bytes, budget, total, copies)
+                cost = self.time_of(z, &b, threads, slab_bytes, budget, total, copies, elsewhere)
                 if best_cost < 0 or cost < best_cost:
                     best, best_cost = b, cost
                     best.cycles = cost
@@ -230,6 +233,7 @@ cdef class Plan(Base):
                     break
             if z.n * b.row_blocks * b.col_blocks > MOST_ITEMS * threads:
                 break
+        best.chunks_first = self.chunks_first(z, &best, threads)
         best.sets = 1
         least = self.input_bytes(z, best.rows, best.cols, best.clipped)
         if copies and not best.clipped and best.chunk == slabs:
@@ -252,8 +256,8 @@ cdef class Plan(Base):
         return best
 
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
-                        ptrdiff_t slab_bytes, double budget, double total,
-                        bint copies) noexcept nogil:
+                        ptrdiff_t slab_bytes, double budget, double total, bint copies,
+                        bint elsewhere) noexcept nogil:
         """Cycles until the last thread has finished, as far as the blocking decides them."""
         cdef ptrdiff_t item = self.filter.table.itemsize, sets = self.filter.sets
         cdef ptrdiff_t pixel = self.filter.depth * item, sides = 2 * self.tile_pixels
@@ -270,13 +274,19 @@ cdef class Plan(Base):
         cdef double one = costs().item + total * part, streamed
         cdef double once = 0, turns = ceil_div(b.items, threads)
         cdef double copied = 0   # share of the input
-        if copies:   # of a block wider than three tiles only its sides
-            copied = <double>sides / b.cols if 2 * b.cols > 3 * sides else 1
+        cdef bint pieces
+        if copies:   # of a block wider than three tiles only its sides, if the rest is read in x
+            copied = <double>sides / b.cols if 2 * b.cols > 3 * sides and not elsewhere else 1
         one += b.chunk * self.filter.parts * self.filter.depth_parts * (
             costs().item + b.rows * costs().tile)
         one += read / pixel * copied * ceil_div(pixel, L1_LINE) * costs().copy
-        # where a pixel is written in pieces, lines do not come in order
-        one += writing(written * part, written) * (2 if self.filter.slabs * sets > 1 else 1)
+        if self.shares_lines(z, b, threads):
+            one += <double>z.n * z.oh * z.ow * SHARED_CYCLES * min(b.chunks, threads) / (
+                threads * turns)
+        # where a pixel is written in pieces, lines do not come in order, unless they are fetched
+        pieces = sets > 1 or (
+            self.filter.slabs > 1 and written <= STREAMED_L2 * l2_bytes() * threads)
+        one += writing(written * part, written) * (2 if pieces else 1)
         streamed = streaming(read / pixel * lines * (1 - copied))
         if read > budget * self.filter.depth_parts:   # leaves L2 before the next part or slab comes
             streamed += streaming(read * (b.chunk * self.filter.parts - 1))
@@ -286,6 +296,21 @@ cdef class Plan(Base):
             once = filters * ceil_div(b.chunks, threads)
         return hypot(turns * one, turns * streamed + once) + (
             one * TAIL_PERCENT / 100 if threads > 1 else 0)
+
+    cdef bint chunks_first(self, const Sizes *z, const Blocking *b,
+                           ptrdiff_t threads) noexcept nogil:
+        """Whether all chunks of a block come before the next block: if L2 holds their filters."""
+        return self.filter.nbytes <= l2_bytes() // 2 and (
+            z.n * b.row_blocks * b.col_blocks >= threads)
+
+    cdef bint shares_lines(self, const Sizes *z, const Blocking *b,
+                           ptrdiff_t threads) noexcept nogil:
+        """Whether threads write to the same cache lines, if the outputs of pixels lie together."""
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef ptrdiff_t width = min(b.chunk * self.filter.slab_width, self.filter.set_width)
+        if threads == 1 or b.chunks == 1 or self.chunks_first(z, b, threads):
+            return False
+        return width * item % L1_LINE != 0 or self.filter.out_channels * item % L1_LINE != 0
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
@@ -298,8 +323,11 @@ cdef class Plan(Base):
         cdef Timer timer = start_timer(call.arrays, thread)
         cdef int count, i
         cdef ptrdiff_t j, part, parts, blocks = call.size.n * b.row_blocks * b.col_blocks
-        cdef ptrdiff_t chunk = index // blocks, chunks = ceil_div(self.filter.slabs, b.chunk)
-        index = index % blocks   # blocks one after another: the chunk stays in the cache
+        cdef ptrdiff_t chunk, chunks = ceil_div(self.filter.slabs, b.chunk)
+        if b.chunks_first:
+            chunk, index = index % b.chunks, index // b.chunks
+        else:
+            chunk, index = index // blocks, index % blocks
         it.n = index // (b.row_blocks * b.col_blocks)
         it.row = index // b.col_blocks % b.row_blocks * b.rows
         it.col = index % b.col_blocks * b.cols

@@ -11,7 +11,9 @@ from fastconv._native.plan cimport THREAD_CYCLES, Array, Sizes
 
 
 cdef enum:
-    SUM_CYCLES = 3   # of adding an output's lanes, and storing it
+    ROW = 3        # calls' time of finding the tiles of a row
+    LAST = 3       # runs' time of one whose last step may be of fewer inputs
+    COUNTERS = 1   # cycles of a step, beside its loads and multiply-adds
 
 
 cdef class Plan(Direct):
@@ -36,12 +38,15 @@ cdef class Plan(Direct):
 
     cdef double cycles(self, const Sizes *z) noexcept nogil:
         """A step of a tile has as many multiply-adds as dots, and loads inputs and filters."""
-        cdef ptrdiff_t lanes = self.filter.table.lanes, width = self.filter.slab_width
-        cdef double steps = <double>self.filter.reduction() / lanes
-        cdef double step = max(self.tile_pixels * width, self.tile_pixels + width) / 2
-        cdef double outputs = <double>z.n * z.oh * z.ow * self.filter.out_channels
-        return outputs * (SUM_CYCLES + self.share_read(z) * steps * max(
-            step + costs().step, costs().latency) / (self.tile_pixels * width))
+        cdef ptrdiff_t tiles = ceil_div(z.ow, self.tile_pixels), width = self.filter.slab_width
+        cdef double pixels = <double>z.ow / tiles, share = self.share_read(z)
+        cdef bint joined = self.dilation_w == 1
+        cdef ptrdiff_t runs = self.filter.kh * (1 if joined else self.filter.kw)
+        cdef double steps = <double>self.filter.reduction() / self.filter.table.lanes
+        cdef double step = max(pixels * width, pixels + width) / 2 + COUNTERS
+        return <double>z.n * z.oh * ceil_div(self.filter.out_channels, width) * (
+            ROW * costs().call + tiles * (
+                costs().call + share * (LAST * runs * costs().run + steps * step)))
 
     cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,
                           Slab *slab) noexcept nogil:
