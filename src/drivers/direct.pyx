@@ -287,7 +287,7 @@ cdef class Plan(Base):
         pieces = sets > 1 or (
             self.filter.slabs > 1 and written <= STREAMED_L2 * l2_bytes() * threads)
         one += writing(written * part, written) * (2 if pieces else 1)
-        streamed = streaming(read / pixel * lines * (1 - copied))
+        streamed = streaming(read / pixel * lines * (1 - copied), self.image_bytes())
         if read > budget * self.filter.depth_parts:   # leaves L2 before the next part or slab comes
             streamed += streaming(read * (b.chunk * self.filter.parts - 1))
         if b.chunk * slab_bytes > l2_bytes() // 2:

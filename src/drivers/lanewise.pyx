@@ -210,7 +210,7 @@ cdef class Plan(Base):
         read = <double>self.size.n * self.size.h * self.size.w * self.channels * item
         written = <double>self.size.n * self.size.oh * self.size.ow * self.filter.out_channels * item
         one = costs().item + (
-            total + streaming(read) + writing(written, written)) / b.items
+            total + streaming(read, read + written) + writing(written, written)) / b.items
         b.cycles = one * ceil_div(b.items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100

@@ -168,7 +168,8 @@ cdef class Plan(Base):
         if self.square:
             product = square_cycles(self.points * b.tiles * steps)
         one = costs().item + inputs * (
-            costs().tile + vectors * self.n_w * costs().input_term + streaming(read)
+            costs().tile + vectors * self.n_w * costs().input_term
+            + streaming(read, self.image_bytes())
             + writing(vectors * lanes * item, used + filters))
         one += self.item_sets * b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
             costs().tile + outputs * costs().output + writing(outputs * lanes * item, image)))
