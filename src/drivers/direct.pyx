@@ -170,10 +170,10 @@ cdef class Plan(Base):
         cdef Axis v = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w)
         if clipped:
-            h.count = z.w
+            h.count, h.per_output = z.w, self.stride_w
             if v.every:
                 v.count = min(v.count, z.h)
-        return v.count * h.count * pitch(self.depth * self.filter.table.itemsize)
+        return v.count * h.count * pitch(self.depth * self.filter.table.itemsize, h.per_output)
 
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint elsewhere, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
@@ -566,9 +566,10 @@ cdef class Plan(Base):
     cdef char *copy_strip(self, const Call *call, const Item *it, Strip *t,
                           char *work, char *copy) noexcept nogil:
         """Copy a strip's input with its padding to `copy`; returns the end of the copy."""
-        cdef ptrdiff_t pixel = pitch(self.depth * self.filter.table.itemsize), row
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(t.cols, self.filter.kw, self.stride_w, self.dilation_w)
+        cdef ptrdiff_t row
+        cdef ptrdiff_t pixel = pitch(self.depth * self.filter.table.itemsize, h.per_output)
         row = h.count * pixel
         t.next_set = v.count * row
         self.copy_input(call, work, copy, pixel, it.n, it.row * self.stride_h - self.top, &v,
@@ -584,7 +585,8 @@ cdef class Plan(Base):
                         char *copy) noexcept nogil:
         """Copy a block's input without its padding, and let strips that leave that out read it."""
         cdef const Sizes *z = &call.size
-        cdef ptrdiff_t item = self.filter.table.itemsize, pixel = pitch(self.depth * item)
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef ptrdiff_t pixel = pitch(self.depth * item, self.stride_w)
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef ptrdiff_t top = it.row * self.stride_h - self.top
         cdef ptrdiff_t left = it.col * self.stride_w - self.left
