@@ -11,9 +11,15 @@
 #include "peak.h"
 
 #define FC_INSTANTIATE(p)                                                                      \
-    static void FC_NAME(dense_##p##x1)(const fc_tile *t) { FC_NAME(tile)(t, p, 1, 0); }        \
-    static void FC_NAME(dense_##p##x2)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 0); }        \
-    static void FC_NAME(dense_##p##x1h)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 1); }
+    static void FC_NAME(dense_##p##x1)(const fc_tile *t)                                       \
+    {                                                                                          \
+        if (t->x_pixel == 64)                                                                  \
+            FC_NAME(tile)(t, p, 1, 0, 64);                                                     \
+        else                                                                                   \
+            FC_NAME(tile)(t, p, 1, 0, 0);                                                      \
+    }                                                                                          \
+    static void FC_NAME(dense_##p##x2)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 0, 0); }     \
+    static void FC_NAME(dense_##p##x1h)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 1, 0); }
 #define FC_DENSE_1(p) FC_NAME(dense_##p##x1),
 #define FC_DENSE_2(p) FC_NAME(dense_##p##x2),
 #define FC_DENSE_1H(p) FC_NAME(dense_##p##x1h),

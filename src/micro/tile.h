@@ -112,12 +112,15 @@ FC_UNROLL
     }
 }
 
+/* `distance`: of pixels in bytes if that is known, so that addresses need no registers; else 0. */
 static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t, const int pixels,
                                                                 const int vectors,
-                                                                const int halves)
+                                                                const int halves,
+                                                                const ptrdiff_t distance)
 {
     const int first = (pixels + 1) / 2;
-    const ptrdiff_t x_pixel = t->x_pixel, out_pixel = t->out_pixel, run = t->run;
+    const ptrdiff_t x_pixel = distance ? distance : t->x_pixel;
+    const ptrdiff_t out_pixel = t->out_pixel, run = t->run;
     const ptrdiff_t second = t->x[1] - t->x[0], last = t->last, next_step = t->next_step;
     FC_NAME(strides) strides = FC_NAME(multiples)(x_pixel);
     const char *start = t->x[0], *next = t->next;
@@ -160,10 +163,10 @@ FC_UNROLL
                 const char *const end = w + run * vectors * FC_BYTES;
                 const char *const even = end - run % 2 * vectors * FC_BYTES;
                 while (FC_PAIRS && w != even) {
-                    strides = FC_NAME(hidden)(strides, 0);
+                    strides = distance ? strides : FC_NAME(hidden)(strides, 0);
                     FC_NAME(step)(acc, x, 0, w, next, strides, pixels, vectors, halves);
                     __asm__ volatile("" : : : "memory"); /* or they mix, and lack registers */
-                    strides = FC_NAME(hidden)(strides, 0);
+                    strides = distance ? strides : FC_NAME(hidden)(strides, 0);
                     FC_NAME(step)(acc, x, 1, w + vectors * FC_BYTES, next + next_step, strides,
                                   pixels, vectors, halves);
                     x[0] += 2 * sizeof(FC_T);
@@ -172,7 +175,7 @@ FC_UNROLL
                     next += 2 * next_step;
                 }
                 while (w != end) {
-                    strides = FC_NAME(hidden)(strides, !FC_PAIRS);
+                    strides = distance ? strides : FC_NAME(hidden)(strides, !FC_PAIRS);
                     FC_NAME(step)(acc, x, 0, w, next, strides, pixels, vectors, halves);
                     x[0] += sizeof(FC_T);
                     x[1] += sizeof(FC_T);
