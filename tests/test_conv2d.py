@@ -97,6 +97,11 @@ EDGES = [
     depthwise((9, 30), 513, (3, 3), padding=1, multiplier=2),
     depthwise((3, 9), 1025, (2, 2), padding=1, multiplier=3),
     direct((8, 9), 400, 35, (5, 1), padding=(9, 0), stride=2, out_layout="channels first", **ALL),
+    # a stride after which pixels fall into the same set of L1; pixels a line apart
+    direct((4, 37), 512, 20, (2, 2), stride=2, padding=1, **ALL),
+    direct((4, 37), 512, 20, (2, 3), stride=(1, 4), out_layout="channels first"),
+    *(direct((3, w), 16, 11, (3, 3), padding=1, pad_value=2.0) for w in range(1, 30)),
+    *(direct((3, w), 24, 40, (3, 2), groups=3, padding=(1, 0), **ALL) for w in (7, 15, 28)),
     # read in place and copied: no padding, padding on one side, strided pixels or channels
     direct((12, 40), 64, 48, (3, 3)),
     direct((12, 40), 64, 48, (3, 3), padding=(0, 2, 0, 5)),
@@ -136,6 +141,8 @@ EDGES = [
     direct((9, 10), 6, 10, (3, 3), padding=1, groups=2, **ALL),
     direct((9, 10), 34, 66, (2, 3), padding=1, groups=2),
     direct((9, 10), 33, 33, (3, 3), padding=1, groups=33),
+    direct((30, 31), 20, 52, (3, 3), padding=1, groups=4, num_threads=2, **ALL),
+    direct((30, 31), 64, 96, (3, 3), padding=(2, 1, 0, 1), groups=4, num_threads=2, pad_value=0.5),
     *(depthwise((9, 10), c, (3, 3), m, padding=1, **ALL) for c in (1, 7, 33) for m in (1, 2, 3)),
     depthwise((9, 10), 1, (3, 3), 70),
     *(grouped((4, 9), 9, c, c, (3, 3), padding=1, **ALL) for c in PER_GROUP),

@@ -150,6 +150,7 @@ cdef extern from "table.h":
         int dot_pixels[4]
         fc_tile_function dot[4][14]
         int lanewise_pixels[2][3]
+        int lanewise_taps[2][3]
         fc_lanewise_function lanewise[2][3][14]
         void (*planewise)(const fc_planewise *) noexcept nogil
         fc_gradient_function gradient[2][14]

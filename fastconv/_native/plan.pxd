@@ -212,6 +212,7 @@ cdef class Plan:
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1
     cdef int share_out(self, const void *call, ptrdiff_t items, ptrdiff_t threads,
                        ptrdiff_t bytes) except -1
+    cdef bint returns(self, ptrdiff_t threads) noexcept nogil
     cdef double image_bytes(self) noexcept nogil
     cdef double output_bytes(self) noexcept nogil
     cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,

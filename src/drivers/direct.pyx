@@ -175,7 +175,8 @@ cdef class Plan(Base):
                 v.count = min(v.count, z.h)
         return v.count * h.count * pitch(self.depth * self.filter.table.itemsize, h.per_output)
 
-    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint elsewhere, bint staged) noexcept nogil:
+    cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint elsewhere,
+                      bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
 
         Blocks and slabs share L2. Small blocks reread the filter, small chunks the input. Inputs
@@ -225,6 +226,7 @@ cdef class Plan(Base):
                 b.chunk = ceil_div(slabs, chunks)
                 b.chunks = chunks * self.filter.sets
                 b.items = z.n * b.row_blocks * b.col_blocks * b.chunks
+                b.chunks_first = self.chunks_first(z, &b, threads)
                 cost = self.time_of(z, &b, threads, slab_bytes, budget, total, copies, elsewhere)
                 if best_cost < 0 or cost < best_cost:
                     best, best_cost = b, cost
@@ -233,7 +235,6 @@ cdef class Plan(Base):
                     break
             if z.n * b.row_blocks * b.col_blocks > MOST_ITEMS * threads:
                 break
-        best.chunks_first = self.chunks_first(z, &best, threads)
         best.sets = 1
         least = self.input_bytes(z, best.rows, best.cols, best.clipped)
         if copies and not best.clipped and best.chunk == slabs:
@@ -299,8 +300,9 @@ cdef class Plan(Base):
 
     cdef bint chunks_first(self, const Sizes *z, const Blocking *b,
                            ptrdiff_t threads) noexcept nogil:
-        """Whether all chunks of a block come before the next block: if L2 holds their filters."""
-        return self.filter.nbytes <= l2_bytes() // 2 and (
+        """Whether all chunks of a block come before the next block: if each thread has its blocks,
+        and its L2 holds the filters."""
+        return self.returns(threads) and self.filter.nbytes <= l2_bytes() // 2 and (
             z.n * b.row_blocks * b.col_blocks >= threads)
 
     cdef bint shares_lines(self, const Sizes *z, const Blocking *b,
@@ -308,7 +310,9 @@ cdef class Plan(Base):
         """Whether threads write to the same cache lines, if the outputs of pixels lie together."""
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef ptrdiff_t width = min(b.chunk * self.filter.slab_width, self.filter.set_width)
-        if threads == 1 or b.chunks == 1 or self.chunks_first(z, b, threads):
+        cdef bint apart = z.n * b.row_blocks * b.col_blocks >= threads and (
+            b.chunks_first or not self.returns(threads))   # each is at a block of its own
+        if threads == 1 or b.chunks == 1 or apart:
             return False
         return width * item % L1_LINE != 0 or self.filter.out_channels * item % L1_LINE != 0
 
@@ -659,7 +663,8 @@ cdef class Plan(Base):
         cdef fc_tile *tile = &slab.tile
         cdef ptrdiff_t most = self.tile_pixels, step = 2 if self.paired(z) else 1
         cdef ptrdiff_t y = 0, low, high, row, size
-        cdef Split pairs = split_pixels(strip.cols, most // 2), split = split_pixels(strip.cols, most)
+        cdef Split pairs = split_pixels(strip.cols, most // 2)
+        cdef Split split = split_pixels(strip.cols, most)
         cdef char *x
         cdef char *out
         cdef const char *residual = NULL

@@ -134,8 +134,8 @@ cdef class Plan(Base):
     cdef double cycles(self) noexcept nogil:
         """Cycles of all outputs: two multiply-adds or two loads at a time."""
         cdef ptrdiff_t pixels = min(self.size.ow, self.tile_pixels)
-        cdef ptrdiff_t taps = 1 if self.stride_form == 0 else min(
-            self.filter.kw, 4 if self.stride_form == 1 else 3)
+        cdef ptrdiff_t taps = min(
+            self.filter.kw, self.filter.table.lanewise_taps[self.grouped][self.stride_form])
         # inputs loaded for a piece of a filter row, through a pointer each
         cdef double inputs = pixels if self.stride_form == 0 else (
             (pixels - 1) * min(self.stride_w, taps) + taps)

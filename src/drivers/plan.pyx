@@ -86,21 +86,25 @@ cdef class Plan:
                        ptrdiff_t bytes) except -1:
         """Run all items of a call, with `bytes` of workspace for each thread.
 
-        Where the threads' L2 hold the image, each begins with neighbouring items, in every call the
-        same: what it wrote there, last time or in the layer before, is in its cache. Then it takes
-        what others have left. Else all take items one after another.
+        Each begins with neighbouring items where it returns to them in every call. Then it takes what
+        others have left. Else all take items one after another.
         """
         cdef size_t size
         cdef char *memory
         cdef ptrdiff_t queues
         threads = min(threads, items)
-        queues = threads if self.image_bytes() <= threads * l2_bytes() else 1
+        queues = threads if self.returns(threads) else 1
         # the queues, then the workspaces
         memory = take_workspace(queues * sizeof(fc_queue) + threads * bytes, &size)
         with nogil:
             self.run_team(call, items, queues, threads, bytes, memory)
         give_workspace(memory, size)
         return 0
+
+    cdef bint returns(self, ptrdiff_t threads) noexcept nogil:
+        """Whether threads' L2 hold the image: then what each wrote there, in the last call or in the
+        layer before, is in its cache."""
+        return self.image_bytes() <= threads * l2_bytes()
 
     cdef double image_bytes(self) noexcept nogil:
         """Of input and output."""

@@ -161,6 +161,8 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
         .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \
                 {FC_EACH_DOT_3(FC_DOT_NAME)}, {FC_EACH_DOT_4(FC_DOT_NAME)}},                   \
         .lanewise_pixels = {{8, FC_TALLEST, 8}, {8, 8, 8}},                                    \
+        .lanewise_taps = {{FC_MOST_TAPS(0, 0), FC_MOST_TAPS(0, 1), FC_MOST_TAPS(0, 2)},        \
+                          {FC_MOST_TAPS(1, 0), FC_MOST_TAPS(1, 1), FC_MOST_TAPS(1, 2)}},       \
         .lanewise = {{{FC_UP_TO_8(FC_LANEWISE_NAME, 0, 0)},                                    \
                       {FC_UP_TO_TALLEST(FC_LANEWISE_NAME, 0, 1)},                              \
                       {FC_UP_TO_8(FC_LANEWISE_NAME, 0, 2)}},                                   \

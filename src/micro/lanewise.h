@@ -3,8 +3,12 @@
  * the lanes that `lane_of` names, one after another. Every output is one chain of multiply-adds from
  * the bias on, over filter rows, channels of a group and taps. */
 
-/* Taps up to which an input is loaded once for all outputs that read it, by stride. */
-#define FC_MOST_TAPS(stride) ((stride) == 0 ? 1 : (stride) == 1 ? 4 : 3)
+/* Taps up to which an input is loaded once for all outputs that read it, as registers allow. */
+#define FC_MOST_TAPS(grouped, stride)                                                          \
+    ((stride) == 0                     ? 1                                                     \
+     : FC_PIXELS == 14 && !(grouped)   ? ((stride) == 1 ? 7 : 5)                               \
+     : (stride) == 1                   ? 4                                                     \
+                                       : 3)
 
 /* `taps` neighbouring taps of `pixels` outputs, `stride` columns apart; 0: t->column apart. */
 static inline __attribute__((always_inline)) void FC_NAME(piece)(
@@ -12,7 +16,7 @@ static inline __attribute__((always_inline)) void FC_NAME(piece)(
     ptrdiff_t channel, const char *w, FC_MASK lane_of, const int pixels, const int stride,
     const int taps, const int grouped)
 {
-    FC_VECTOR f[FC_MOST_TAPS(1)];
+    FC_VECTOR f[FC_MOST_TAPS(0, 1)];
 FC_UNROLL
     for (int k = 0; k < taps; k++)
         f[k] = *(const FC_VECTOR *)(w + k * FC_BYTES);
@@ -99,7 +103,7 @@ FC_UNROLL
                     grouped ? ((const FC_MASK *)t->lane_of)[lane] : (FC_MASK){0};
                 const char *const *columns = row;
                 for (ptrdiff_t left = t->taps; left > 0;) {
-                    const int most = FC_MOST_TAPS(stride);
+                    const int most = FC_MOST_TAPS(grouped, stride);
                     const int some = left < most ? (int)left : most;
 #define FC_PIECE(taps)                                                                         \
     FC_NAME(piece)(t, acc, columns, channel, w, lane_of, pixels, stride, taps, grouped)
@@ -109,8 +113,14 @@ FC_UNROLL
                         FC_PIECE(2);
                     else if (some == 3)
                         FC_PIECE(3);
-                    else if (most == 4)
+                    else if (most >= 4 && some == 4)
                         FC_PIECE(4);
+                    else if (most >= 5 && some == 5)
+                        FC_PIECE(5);
+                    else if (most == 7 && some == 6)
+                        FC_PIECE(6);
+                    else if (most == 7)
+                        FC_PIECE(7);
 #undef FC_PIECE
                     columns += stride ? some : t->tap;
                     w += some * FC_BYTES;

@@ -149,14 +149,15 @@ static void FC_NAME(copy_every_other)(char *dst, ptrdiff_t dst_line, const char 
 }
 
 /* Lines of one value. */
-static void FC_NAME(fill)(char *dst, ptrdiff_t dst_line, FC_T value, ptrdiff_t lines, ptrdiff_t size)
+static void FC_NAME(fill)(char *dst, ptrdiff_t dst_line, const char *value, ptrdiff_t lines,
+                          ptrdiff_t size)
 {
-    const FC_VECTOR all = FC_NAME(broadcast)(value);
     if (dst_line == size * FC_SIZE) {
         size *= lines;
         lines = 1;
     }
     for (; lines > 0; lines--, dst += dst_line) {
+        const FC_VECTOR all = FC_NAME(broadcast)(*(const FC_T *)value);
         if (size < FC_LANES)
             FC_NAME(store_part)(dst, all, size);
         else
@@ -176,7 +177,7 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
         else
             FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
     } else if (dst_channel == item && src_channel == 0 && src_pixel == 0)
-        FC_NAME(fill)(dst, dst_pixel, *(const FC_T *)src, pixels, channels);
+        FC_NAME(fill)(dst, dst_pixel, src, pixels, channels);
     else if (dst_channel == item && src_channel == 2 * item && channels >= FC_LANES)
         FC_NAME(copy_every_other)(dst, dst_pixel, src, src_pixel, pixels, channels);
     else if ((src_pixel == item && dst_channel == item) ||

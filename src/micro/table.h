@@ -215,7 +215,7 @@ typedef struct {
     fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
     int dot_pixels[FC_MAX_DOTS];
     fc_tile_function dot[FC_MAX_DOTS][FC_MAX_PIXELS];
-    int lanewise_pixels[2][3]; /* the most */
+    int lanewise_pixels[2][3], lanewise_taps[2][3]; /* the most; taps: that share loads */
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     void (*planewise)(const fc_planewise *);
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs; grouped: of
