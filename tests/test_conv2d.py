@@ -101,7 +101,11 @@ EDGES = [
     direct((4, 37), 512, 20, (2, 2), stride=2, padding=1, **ALL),
     direct((4, 37), 512, 20, (2, 3), stride=(1, 4), out_layout="channels first"),
     *(direct((3, w), 16, 11, (3, 3), padding=1, pad_value=2.0) for w in range(1, 30)),
-    *(direct((3, w), 24, 40, (3, 2), groups=3, padding=(1, 0), **ALL) for w in (7, 15, 28)),
+    *(
+        direct((3, w), c, 39, (3, 2), groups=3, padding=(1, 0), **ALL)
+        for c in (24, 48)
+        for w in (7, 28)
+    ),
     # read in place and copied: no padding, padding on one side, strided pixels or channels
     direct((12, 40), 64, 48, (3, 3)),
     direct((12, 40), 64, 48, (3, 3), padding=(0, 2, 0, 5)),
