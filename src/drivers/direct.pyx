@@ -34,6 +34,11 @@ cdef inline bint same_sizes(const Sizes *a, const Sizes *b) noexcept nogil:
     return a.n == b.n and a.h == b.h and a.w == b.w and a.oh == b.oh and a.ow == b.ow
 
 
+cdef inline bint finds_no_room(double bytes, ptrdiff_t threads) noexcept nogil:
+    """Whether so many bytes of outputs leave the caches, so that they are fetched first."""
+    return bytes > <double>STREAMED_L2 * l2_bytes() * threads
+
+
 cdef class Plan(Base):
     """Direct convolution."""
 
@@ -74,8 +79,8 @@ cdef class Plan(Base):
         cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
         call.arrays = arrays
         # with the rows between its own, which others write in turn (of a transposed convolution)
-        call.streams_out = max(self.output_bytes(), <double>self.size.n * self.size.oh * abs(
-            arrays.out.h)) > STREAMED_L2 * l2_bytes() * threads
+        call.streams_out = finds_no_room(max(
+            self.output_bytes(), <double>self.size.n * self.size.oh * abs(arrays.out.h)), threads)
         call.x, call.out, call.residual = arrays.x, arrays.out, arrays.residual
         call.size = self.size
         if self.pointwise:
@@ -267,7 +272,7 @@ cdef class Plan(Base):
         cdef double read = min(
             <double>self.filter.depth_parts * self.input_bytes(z, b.rows, b.cols, b.clipped),
             <double>z.h * z.w * pixel)
-        cdef double written = <double>z.n * z.oh * z.ow * self.filter.out_channels * item
+        cdef double written = self.output_bytes()
         cdef double filters = streaming(<double>b.chunk * slab_bytes, <double>self.filter.nbytes)
         cdef double part = (<double>b.rows * b.cols * b.chunk
                             / (z.n * z.oh * z.ow * self.filter.slabs * sets))
@@ -286,7 +291,7 @@ cdef class Plan(Base):
                 threads * turns)
         # where a pixel is written in pieces, lines do not come in order, unless they are fetched
         pieces = sets > 1 or (
-            self.filter.slabs > 1 and written <= STREAMED_L2 * l2_bytes() * threads)
+            self.filter.slabs > 1 and not finds_no_room(written, threads))
         one += writing(written * part, written) * (2 if pieces else 1)
         streamed = streaming(read / pixel * lines * (1 - copied), self.image_bytes())
         if read > budget * self.filter.depth_parts:   # leaves L2 before the next part or slab comes
@@ -663,13 +668,14 @@ cdef class Plan(Base):
         cdef fc_tile *tile = &slab.tile
         cdef ptrdiff_t most = self.tile_pixels, step = 2 if self.paired(z) else 1
         cdef ptrdiff_t y = 0, low, high, row, size
-        cdef Split pairs = split_pixels(strip.cols, most // 2)
-        cdef Split split = split_pixels(strip.cols, most)
+        cdef Split split = split_pixels(strip.cols, most), pairs = split
         cdef char *x
         cdef char *out
         cdef const char *residual = NULL
         cdef ptrdiff_t first = max(strip.first_tap, slab.first_tap)
         cdef ptrdiff_t tap_bytes = slab.filter_row // self.filter.kw
+        if step == 2:
+            pairs = split_pixels(strip.cols, most // 2)
         tile.x_pixel, tile.x_row, tile.x_tap = strip.x_pixel, strip.tap_row, strip.tap
         tile.taps = max(0, min(strip.last_tap, slab.last_tap) - first)
         tile.run = self.depth
@@ -683,9 +689,7 @@ cdef class Plan(Base):
             if self.skips_padding:   # filter rows that lie in the padding for all rows of a tile
                 row = (it.row + y) * self.stride_h - self.top
                 low = max(low, first_inside(-row - (step - 1) * self.stride_h, self.dilation_h))
-                if row + (high - 1) * self.dilation_h >= z.h:
-                    high = first_inside(z.h - row, self.dilation_h)
-                high = max(low, high)
+                high = max(low, min(high, first_inside(z.h - row, self.dilation_h)))
             tile.rows = high - low   # with none, a tile is its bias, or stays as it is
             tile.filter = slab.filter + low * slab.filter_row + first * tap_bytes
             x = strip.x + y * strip.x_row + low * strip.tap_row + first * strip.tap

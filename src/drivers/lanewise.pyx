@@ -208,9 +208,9 @@ cdef class Plan(Base):
         b.copies_bytes = ceil_div(b.copies_bytes, L1_LINE) * L1_LINE
         b.bytes = b.stage_bytes + b.copies_bytes + b.table_bytes + L1_LINE
         read = <double>self.size.n * self.size.h * self.size.w * self.channels * item
-        written = <double>self.size.n * self.size.oh * self.size.ow * self.filter.out_channels * item
+        written = self.output_bytes()
         one = costs().item + (
-            total + streaming(read, read + written) + writing(written, written)) / b.items
+            total + streaming(read, self.image_bytes()) + writing(written, written)) / b.items
         b.cycles = one * ceil_div(b.items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100

@@ -140,8 +140,6 @@ cdef class Plan(Base):
         cdef double read = self.m_h * self.m_w * self.stride_h * self.stride_w * self.pixel
         cdef double vectors = self.points * ceil_div(self.item_sets * self.filter.depth, lanes)
         cdef double outputs = self.m_h * self.m_w * wide
-        cdef double image = <double>self.size.n * self.size.oh * self.size.ow * (
-            self.filter.out_channels * item)
         b.reading = self.find_reading(gathered)
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
         b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * written)) if staged else 0
@@ -172,7 +170,8 @@ cdef class Plan(Base):
             + streaming(read, self.image_bytes())
             + writing(vectors * lanes * item, used + filters))
         one += self.item_sets * b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
-            costs().tile + outputs * costs().output + writing(outputs * lanes * item, image)))
+            costs().tile + outputs * costs().output
+            + writing(outputs * lanes * item, self.output_bytes())))
         b.cycles = one * ceil_div(b.blocks * b.chunks * self.set_items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100

@@ -76,7 +76,7 @@ FC_UNROLL
 FC_UNROLL
     for (int i = 0; i < pixels; i++) {
         const char *p = i < first ? FC_REACH(x[0], i, s) : FC_REACH(x[1], i - first, s);
-        FC_VECTOR a = left < FC_LANES ? FC_NAME(load_at_most)(p, left) : FC_NAME(load)(p);
+        FC_VECTOR a = FC_NAME(load_at_most)(p, left);
         if (outputs > 1)
             FC_IN_REGISTER(a); /* or every multiply-add would load it */
 FC_UNROLL

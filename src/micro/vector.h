@@ -113,16 +113,16 @@ static inline FC_VECTOR FC_NAME(load_part)(const void *p, ptrdiff_t n)
 /* The first n lanes, n > 0, or all if there are no more; the others are 0. */
 static inline FC_VECTOR FC_NAME(load_at_most)(const void *p, ptrdiff_t n)
 {
-#if defined(__AVX512F__)
-    return FC_NAME(load_part)(p, n < FC_LANES ? n : FC_LANES);
-#elif defined(__AVX2__)
+    if (n >= FC_LANES)
+        return FC_NAME(load)(p);
+#if defined(__AVX2__) && !defined(__AVX512F__)
     if (sizeof(FC_T) == 4)
         return (FC_VECTOR)_mm256_maskload_ps(
-            p, _mm256_cmpgt_epi32(_mm256_set1_epi32(n < 8 ? (int)n : 8),
+            p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n),
                                   _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)));
     return (FC_VECTOR)_mm256_maskload_pd(
         p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3)));
 #else
-    return n < FC_LANES ? FC_NAME(load_part)(p, n) : FC_NAME(load)(p);
+    return FC_NAME(load_part)(p, n);
 #endif
 }
