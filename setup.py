@@ -40,6 +40,7 @@ MODULES = (
     "winograd",
     "gradient",
     "winograd_gradient",
+    "elementwise",
     "machine",
 )
 

@@ -153,8 +153,11 @@ def destination(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     inputs: Iterable[tuple[str, NDArray[Any] | None]],
+    called: str = "out",
 ) -> FloatArray:
     """The memory of `out`, if it can take a result beside the named `inputs`; new if it is None.
+
+    Errors name it as it is `called`.
 
     Raises
     ------
@@ -167,19 +170,20 @@ def destination(
     if out is None:
         return empty(shape, dtype)
     if not isinstance(out, np.ndarray) or _masked(out):
-        raise TypeError(f"out must be a NumPy array without a mask; got {type(out).__name__}")
+        raise TypeError(f"{called} must be a NumPy array without a mask; got {type(out).__name__}")
     if out.dtype != dtype:
-        raise TypeError(f"out must have dtype {dtype}; got out.dtype={out.dtype}")
+        raise TypeError(f"{called} must have dtype {dtype}; got {called}.dtype={out.dtype}")
     if out.shape != shape:
-        raise ValueError(f"out must have shape {shape}; got out.shape={out.shape}")
+        raise ValueError(f"{called} must have shape {shape}; got {called}.shape={out.shape}")
     if not (out.flags.writeable and out.flags.aligned):
         flag = "aligned" if out.flags.writeable else "writeable"
-        raise ValueError(f"out must be {flag}; got out.flags.{flag}=False")
+        raise ValueError(f"{called} must be {flag}; got {called}.flags.{flag}=False")
     if _overlaps_itself(out):
         raise ValueError(
-            f"out must not overlap itself; got out.shape={shape}, out.strides={out.strides}"
+            f"{called} must not overlap itself; "
+            f"got {called}.shape={shape}, {called}.strides={out.strides}"
         )
     for name, array in inputs:
         if array is not None and _share_memory(out, array):
-            raise ValueError(f"out must not share memory with {name}")
+            raise ValueError(f"{called} must not share memory with {name}")
     return np.asarray(out)

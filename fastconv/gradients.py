@@ -6,6 +6,7 @@ products of `gradient.pyx` or `winograd_gradient.pyx`, in which the transposed o
 have exchanged places. An activation is not a part of them: multiply `dy` by its derivative first.
 """
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -53,6 +54,8 @@ def _fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> None:
         raise ValueError(f"kernel_shape must be {wanted}; got kernel_shape={shape}")
 
 
+_Inputs = tuple[tuple[str, FloatArray], ...]
+
 # Those whose transforms have a filter's gradient.
 _LEARNING = tuple(a for a in ALGORITHMS if isinstance(a, Winograd) and a.learns)
 
@@ -71,11 +74,12 @@ def _check_algorithm(spec: ConvSpec, algorithm: str) -> None:
 
 @lru_cache(256)
 def _plan(
-    problem: ConvProblem, algorithm: str, level: str
+    problem: ConvProblem, algorithm: str, level: str, biased: bool
 ) -> gradient.Plan | winograd_gradient.Plan:
     """What computes the filter's gradient: the named algorithm, or for "auto" the cheapest.
 
-    Plans hold no arrays, so those last used are kept.
+    Plans hold no arrays, so those last used are kept. If `biased`, one that can finds the gradient
+    of a bias as well.
     """
     spec = problem.spec
     plans: list[gradient.Plan | winograd_gradient.Plan] = [
@@ -86,9 +90,30 @@ def _plan(
     if algorithm in ("auto", "direct"):
         shape = (*spec.kernel, spec.in_channels // spec.groups, spec.out_channels)
         whole = Filter(shape, spec.groups, "dense", spec.dtype.itemsize, level)
-        direct = gradient.Plan(whole, *plan_arguments(problem, upright=False))
+        direct = gradient.Plan(whole, *plan_arguments(problem, upright=False), biased)
         plans.append(direct)
     return min(plans, key=lambda plan: plan.cycles)
+
+
+def _memory(
+    out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: _Inputs, biased: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """A filter's gradient, and what is written of it: (taps * inputs, outputs), and a bias' row.
+
+    Both are the same memory, unless a caller's `out` has gaps or no room for the bias.
+    """
+    result = None if out is None else destination(out, shape, dtype, inputs)
+    if result is not None and result.flags.c_contiguous and not biased:
+        return result, result.reshape(-1, shape[-1])
+    rows = math.prod(shape[:-1])
+    matrix = empty((rows + biased, shape[-1]), dtype)
+    return (matrix[:rows].reshape(shape) if result is None else result), matrix
+
+
+def _put(result: FloatArray, matrix: FloatArray) -> None:
+    """Complete `result` of `_memory`."""
+    if not np.may_share_memory(result, matrix):
+        result[...] = matrix[: result.size // len(matrix[0])].reshape(result.shape)
 
 
 def _filter_gradient(
@@ -96,23 +121,31 @@ def _filter_gradient(
     x: FloatArray,
     dy: FloatArray,
     algorithm: str,
-    out: Any,
+    out: FloatArray,
     num_threads: int | None,
+    biased: bool = False,
 ) -> None:
-    """Fill `out` from NHWC views."""
-    spec = problem.spec
-    if 0 in dy.shape or (0 in x.shape and not spec.pad_value):
+    """Fill a contiguous `out`, (taps * inputs, outputs), from NHWC views.
+
+    If `biased`, one more row is the gradient of a bias.
+    """
+    dw = out[: len(out) - biased]
+    if 0 in dy.shape:
         out[...] = 0
         return
-    plan = _plan(problem, algorithm, running())
-    whole = out if out.flags.c_contiguous else empty(out.shape, spec.dtype)
-    number = threads.count(num_threads, plan.worthwhile_threads)
-    dy = usable(dy)
-    if isinstance(plan, winograd_gradient.Plan) and dy.strides[-1] != dy.itemsize:
-        dy = np.ascontiguousarray(dy)
-    plan.run(usable(x), dy, spec.weight_view(whole), number)
-    if whole is not out:
-        out[...] = whole
+    x_is_zero = 0 in x.shape and not problem.spec.pad_value
+    plan = None if x_is_zero else _plan(problem, algorithm, running(), biased)
+    if plan is None:
+        dw[...] = 0
+    else:
+        dy = usable(dy)
+        whole = out if isinstance(plan, gradient.Plan) else dw
+        if whole is dw and dy.strides[-1] != dy.itemsize:
+            dy = np.ascontiguousarray(dy)
+        number = threads.count(num_threads, plan.worthwhile_threads)
+        plan.run(usable(x), dy, whole[None, None], number)
+    if biased and not isinstance(plan, gradient.Plan):
+        _sum_pixels(dy, out[-1:], num_threads)
 
 
 def _fold(padded: FloatArray, problem: ConvProblem) -> FloatArray:
@@ -209,6 +242,7 @@ def _conv_weight_grad(
     kernel_shape: Sequence[int],
     algorithm: str,
     out: Any,
+    bias_out: Any,
     num_threads: int | None,
     **parameters: Any,
 ) -> FloatArray:
@@ -227,10 +261,17 @@ def _conv_weight_grad(
     _check_algorithm(spec, algorithm)
     problem = ConvProblem.build(spec, image.shape)
     given = take(dy, "dy", spec.dtype, problem.result_shape)
-    result = destination(out, shape, spec.dtype, (("x", image), ("dy", given)))
+    biased = bias_out is not None
+    inputs: _Inputs = (("x", image), ("dy", given))
+    result, matrix = _memory(out, shape, spec.dtype, inputs, biased)
+    if biased:
+        bias = destination(bias_out, shape[-1:], spec.dtype, (*inputs, ("out", result)), "bias_out")
     threads.check(num_threads)
     views = problem.view(image), problem.view(given)
-    _filter_gradient(problem, *views, algorithm, result, num_threads)
+    _filter_gradient(problem, *views, algorithm, matrix, num_threads, biased)
+    if biased:
+        bias[...] = matrix[-1]
+    _put(result, matrix)
     return result if out is None else out
 
 
@@ -337,11 +378,11 @@ def _conv_transpose_weight_grad(
     given = take(dy, "dy", dtype, problem.result_shape)
     back, read = _of_transposed(problem)
     _check_algorithm(back.spec, algorithm)
-    result = destination(out, shape, dtype, (("x", image), ("dy", given)))
+    result, matrix = _memory(out, shape, dtype, (("x", image), ("dy", given)))
     threads.check(num_threads)
-    whole = result if dims == 2 else result[None]
     outputs = problem.view(given)[:, *read]
-    _filter_gradient(back, outputs, problem.view(image), algorithm, whole, num_threads)
+    _filter_gradient(back, outputs, problem.view(image), algorithm, matrix, num_threads)
+    _put(result, matrix)
     return result if out is None else out
 
 
@@ -363,6 +404,13 @@ def _of_bias(shape: tuple[int, ...], dtype: np.dtype[Any]) -> ConvProblem:
         activation=None,
     )
     return ConvProblem.build(spec, (*shape[:3], 1))
+
+
+def _sum_pixels(dy: FloatArray, out: FloatArray, num_threads: int | None) -> None:
+    """Fill a contiguous `out`, (1, o), with the sum over an NHWC view's pixels."""
+    problem = _of_bias(dy.shape, out.dtype)
+    ones: NDArray[Any] = np.broadcast_to(np.ones(1, out.dtype), problem.shape)
+    _filter_gradient(problem, ones, dy, "direct", out, num_threads)
 
 
 def conv_bias_grad(
@@ -401,15 +449,11 @@ def conv_bias_grad(
             f"got dy.shape={given.shape}"
         )
     dtype = np.dtype(given.dtype.type)
-    view = given.reshape(1, 1, *given.shape)[(0,) * (given.ndim - 2)]
-    result = destination(out, given.shape[-1:], dtype, (("dy", given),))
+    inputs: _Inputs = (("dy", given),)
+    result, matrix = _memory(out, given.shape[-1:], dtype, inputs)
     threads.check(num_threads)
-    if not given.size:
-        result[...] = 0
-        return result if out is None else out
-    problem = _of_bias(view.shape, dtype)
-    ones: NDArray[Any] = np.broadcast_to(np.ones(1, dtype), problem.shape)
-    _filter_gradient(problem, ones, view, "direct", result[None, None, None], num_threads)
+    _sum_pixels(given.reshape(1, 1, *given.shape)[(0,) * (given.ndim - 2)], matrix, num_threads)
+    _put(result, matrix)
     return result if out is None else out
 
 
@@ -488,6 +532,7 @@ def conv2d_weight_grad(
     pad_value: float = 0.0,
     algorithm: str = "auto",
     out: FloatArray | None = None,
+    bias_out: FloatArray | None = None,
     num_threads: int | None = None,
 ) -> FloatArray:
     """The gradient of `conv2d`'s filter: for each of its elements a sum over all output pixels.
@@ -510,6 +555,9 @@ def conv2d_weight_grad(
         are of transformed pixels: a NaN or infinity reaches all taps of its channel.
     out, num_threads
         As in `conv2d`.
+    bias_out : ndarray, shape (o,), optional
+        Filled with the gradient of a bias: `conv_bias_grad`, with most filters in the same pass
+        over `dy`.
 
     Returns
     -------
@@ -538,6 +586,7 @@ def conv2d_weight_grad(
         kernel_shape,
         algorithm,
         out,
+        bias_out,
         num_threads,
         stride=stride,
         padding=padding,
@@ -740,6 +789,7 @@ def conv1d_weight_grad(
     pad_value: float = 0.0,
     algorithm: str = "auto",
     out: FloatArray | None = None,
+    bias_out: FloatArray | None = None,
     num_threads: int | None = None,
 ) -> FloatArray:
     """The gradient of `conv1d`'s filter: for each of its elements a sum over all output pixels.
@@ -761,6 +811,9 @@ def conv1d_weight_grad(
         One-dimensional filters have no other.
     out, num_threads
         As in `conv1d`.
+    bias_out : ndarray, shape (o,), optional
+        Filled with the gradient of a bias: `conv_bias_grad`, with most filters in the same pass
+        over `dy`.
 
     Returns
     -------
@@ -781,6 +834,7 @@ def conv1d_weight_grad(
         kernel_shape,
         algorithm,
         out,
+        bias_out,
         num_threads,
         stride=stride,
         padding=padding,

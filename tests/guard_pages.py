@@ -167,9 +167,10 @@ def calls(dtype):
                 function = getattr(fastconv, f"conv{len(case.size)}d_weight_grad")
                 names = ("stride", "padding", "dilation", "groups", "pad_mode", "algorithm")
                 options = {name: getattr(case, name) for name in names}
-                out = place(np.zeros_like(weight))
-                function(place(x), place(dy), weight.shape, out=out, **options)
+                out, bias = place(np.zeros_like(weight)), place(np.zeros(case.filters, dtype))
+                function(place(x), place(dy), weight.shape, out=out, bias_out=bias, **options)
                 np.testing.assert_array_equal(out, function(x, dy, weight.shape, **options))
+                np.testing.assert_array_equal(bias, dy.sum(tuple(range(dy.ndim - 1))))
 
             learning = ("direct", "winograd_4x4_3x3", "winograd_2x2_5x5")
             if algorithm in learning and isinstance(shape, cases.Case):

@@ -74,6 +74,7 @@ def check_weight_grad(case, dtype, algorithm="direct"):
     out, buffer = None, None
     if case.out_layout is not None and weight.size:
         out, buffer = OUT_LAYOUTS["window"](weight.shape, dtype)
+    bias = np.full(case.filters, np.nan, dtype) if case.bias else None
     got = function(case, "weight")(
         LAYOUTS[case.x_layout](x),
         LAYOUTS[case.residual_layout](dy),
@@ -81,9 +82,15 @@ def check_weight_grad(case, dtype, algorithm="direct"):
         pad_value=case.pad_value,
         algorithm=algorithm,
         out=out,
+        bias_out=bias,
         **parameters(case),
     )
     assert got.dtype == dtype and got.shape == weight.shape
+    pixels = case.batch * math.prod(case.out_size) + 4
+    if bias is not None:
+        rows = dy.reshape(-1, case.filters)
+        exact = rows.sum(0, np.float64)
+        assert_within(bias, exact, allowed(dtype, pixels, abs(rows).sum(0, np.float64)))
     shape = (1,) * (4 - weight.ndim) + weight.shape
     rest = {**oracle_parameters(case), "pad_value": case.pad_value}
     wanted = reference.conv2d_weight_grad(image(x), image(dy), shape, **rest).reshape(weight.shape)
@@ -98,7 +105,6 @@ def check_weight_grad(case, dtype, algorithm="direct"):
     else:
         rest["pad_value"] = abs(case.pad_value)
         of_magnitudes = reference.conv2d_weight_grad(abs(image(x)), abs(image(dy)), shape, **rest)
-        pixels = case.batch * math.prod(case.out_size) + 4
         assert_within(got, wanted, allowed(dtype, pixels, of_magnitudes.reshape(weight.shape)))
     if out is not None:
         assert got is out
@@ -430,9 +436,13 @@ def test_same_bits(level, dtype, case):
     options = {k: v for k, v in parameters(case).items() if k != "num_threads"}
 
     def bits(number):
-        dw = function(case, "weight")(x, dy, weight.shape, num_threads=number, **options)
+        db = np.empty(case.filters, dtype)
+        dw = function(case, "weight")(
+            x, dy, weight.shape, num_threads=number, bias_out=db, **options
+        )
         dx = function(case, "input")(dy, weight, x.shape, num_threads=number, **options)
-        return dw.tobytes(), dx.tobytes(), fastconv.conv_bias_grad(dy, num_threads=number).tobytes()
+        alone = fastconv.conv_bias_grad(dy, num_threads=number)
+        return [a.tobytes() for a in (dw, db, dx, alone)]
 
     first = bits(1)
     for number in (1, 2, 3, 5, 16, None):
@@ -474,6 +484,26 @@ def test_nothing_to_sum(dtype):
         np.ones((2, 0, 5, 3), dtype), np.ones((2, 2, 5, 4), dtype), (1, 1, 3, 4), padding=(1, 0)
     )
     assert not of_padding.any()
+    db = np.full(4, np.nan, dtype)
+    fastconv.conv2d_weight_grad(x, dy, weight.shape, bias_out=db)
+    assert not db.any()
+
+
+def test_bias_out_where_there_is_no_input(dtype):
+    """Nothing is multiplied by zero padding, but a bias is added to its outputs, too."""
+    db = np.full(4, np.nan, dtype)
+    dy = np.ones((2, 2, 5, 4), dtype)
+    fastconv.conv2d_weight_grad(
+        np.ones((2, 0, 5, 3), dtype), dy, (1, 1, 3, 4), padding=(1, 0), bias_out=db
+    )
+    np.testing.assert_array_equal(db, np.full(4, 20, dtype))
+
+
+def test_bias_out_may_have_gaps(dtype):
+    x, dy = np.ones((1, 4, 4, 2), dtype), np.ones((1, 4, 4, 3), dtype)
+    buffer = np.zeros(6, dtype)
+    fastconv.conv2d_weight_grad(x, dy, (1, 1, 2, 3), bias_out=buffer[::2])
+    np.testing.assert_array_equal(buffer, [16, 0] * 3)
 
 
 def zeros(*shape, dtype=np.float32):
@@ -518,6 +548,9 @@ OF_FILTER = [
     ("kernel_shape", (3, 3, 5, 8), V, r"kernel_shape must be \(3, 3, 4, 8\); got .*\(3, 3, 5, 8"),
     ("kernel_shape", (3, 3, 4, 9), V, r"dy must have shape \(1, 6, 6, 9\)"),
     ("kernel_shape", (0, 3, 4, 8), V, r"kernel_size\[0\] must be at least 1"),
+    ("bias_out", zeros(4), V, r"bias_out must have shape \(8,\); got bias_out\.shape=\(4,\)"),
+    ("bias_out", zeros(8, dtype=np.float64), T, r"bias_out must have dtype float32; got bias_out"),
+    ("bias_out", GOOD["dy"][0, 0, 0], V, r"bias_out must not share memory with dy"),
     ("x", zeros(1, 8, 8), V, r"dy must have shape|kernel_shape must be"),
     ("x", zeros(8, 4), V, r"x must have shape \(n, h, w, c\) or \(h, w, c\)"),
     ("x", zeros(1, 8, 8, 4, dtype=np.int32), T, r"x must have dtype float32 or float64"),
@@ -573,6 +606,11 @@ def test_out_shares_no_memory():
     with pytest.raises(ValueError, match="out must not share memory with x"):
         fastconv.conv2d_weight_grad(
             x, zeros(1, 8, 8, 4), (1, 1, 4, 4), out=x.ravel()[:16].reshape(1, 1, 4, 4)
+        )
+    weight = zeros(1, 1, 4, 4)
+    with pytest.raises(ValueError, match="bias_out must not share memory with out"):
+        fastconv.conv2d_weight_grad(
+            x, zeros(1, 8, 8, 4), (1, 1, 4, 4), out=weight, bias_out=weight[0, 0, 0]
         )
     dy = zeros(1, 8, 8, 4)
     with pytest.raises(ValueError, match="out must not share memory with dy"):

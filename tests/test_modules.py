@@ -459,6 +459,54 @@ def test_what_the_caller_changes_after_the_call_does_not_matter(make):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("activation", ACTIVATIONS[1:], ids=str)
+def test_derivative_of_large_activations(level, dtype, activation, number):
+    """Of more elements than a thread takes at once; zeros, both bounds, and what is no number."""
+    layer = Conv2d(1, 1, 1, dtype, activation=activation)
+    layer.set_train_mode()
+    layer.filter[...] = 1
+    x = np.random.default_rng(0).uniform(-4, 8, (1, 301, 307, 1)).astype(dtype)
+    x[0, :10] = 0
+    x[0, 10:20] = 6
+    dy = np.random.default_rng(1).standard_normal(x.shape).astype(dtype)
+    x[0, -1, :9], dy[0, -1, 5:20] = np.nan, np.inf
+    layer(x, residual=np.zeros_like(x), num_threads=number)
+    dx = layer.backward(dy, num_threads=number)
+    name, slope = activation if isinstance(activation, tuple) else (activation, 0)
+    slope = 0.01 if activation == "leaky_relu" else slope
+    wanted = np.where(x <= 0, dtype(slope) * dy if slope else dtype(0), dy)
+    if name == "relu6":
+        wanted[x >= 6] = 0
+    np.testing.assert_array_equal(layer.residual_grad, wanted)
+    np.testing.assert_array_equal(dx, wanted)
+
+
+@pytest.mark.parametrize("permute", [False, True])
+def test_what_train_mode_keeps_has_any_layout(dtype, permute):
+    """Of arrays with gaps, other orders of axes and of bytes."""
+    shape = (2, 3, 40, 41) if permute else (2, 40, 41, 3)
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    found = []
+    for turn in (
+        lambda a: a,
+        lambda a: a.astype(a.dtype.newbyteorder()),
+        lambda a: np.repeat(a, 2, 2)[:, :, ::2],
+        lambda a: np.asfortranarray(a),
+        lambda a: np.ascontiguousarray(a.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2),
+        lambda a: np.ascontiguousarray(a[:, ::-1])[:, ::-1],
+    ):
+        layer = Conv2d(
+            3, 3, 4, dtype, padding=1, has_bias=True, permute=permute, activation="relu", rng=1
+        )
+        layer.set_train_mode()
+        y = layer(turn(x))
+        found.append([layer.backward(turn(y)), *(p.grad for p in layer.parameters().values()), y])
+    for other in found[1:]:
+        for a, b in zip(other, found[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
 def test_residual_grad_is_no_view_of_dy():
     layer, x = training()
     dy = np.ones_like(layer(x))

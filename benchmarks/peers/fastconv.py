@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+import numpy as np
+
 import fastconv
 
 from ..cases.case import Case, FloatArray
@@ -54,12 +56,14 @@ def gradients(
     options |= {"groups": case.groups, "num_threads": threads}
 
     def compute() -> tuple[FloatArray, ...]:
-        return (
-            convolve(x, weight, bias, **options),
-            of_input(dy, weight, x.shape, **options),
-            of_weight(x, dy, weight.shape, **options),
-            fastconv.conv_bias_grad(dy, num_threads=threads),
-        )
+        y = convolve(x, weight, bias, **options)
+        dx = of_input(dy, weight, x.shape, **options)
+        if case.transposed:
+            dw = of_weight(x, dy, weight.shape, **options)
+            return y, dx, dw, fastconv.conv_bias_grad(dy, num_threads=threads)
+        db = np.empty_like(bias)
+        dw = of_weight(x, dy, weight.shape, bias_out=db, **options)
+        return y, dx, dw, db
 
     return Call(compute, lambda parts: in_a_row(*parts))
 

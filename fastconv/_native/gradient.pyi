@@ -9,7 +9,7 @@ from .packing import Filter
 class Plan:
     """The gradient of a filter, whose shape `filter` has; further arguments as of `plan.Plan`.
 
-    The batch must not be empty.
+    The last says whether a bias has its gradient, too. The batch must not be empty.
     """
 
     def __init__(self, filter: Filter, *arguments: Any) -> None: ...
@@ -20,7 +20,8 @@ class Plan:
         out: NDArray[floating[Any]],
         num_threads: int,
     ) -> None:
-        """Fill a contiguous `out` from NHWC views of any strides, without the GIL."""
+        """Fill a contiguous `out`, (1, 1, taps * inputs, outputs), from NHWC views of any strides,
+        without the GIL. A bias has one row more."""
 
     @property
     def cycles(self) -> float:

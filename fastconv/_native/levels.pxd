@@ -160,6 +160,10 @@ cdef extern from "table.h":
         void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                      ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
         fc_copy_function copy
+        void (*mark)(unsigned char *damped, const void *y, double upper,
+                     ptrdiff_t count) noexcept nogil
+        void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,
+                     ptrdiff_t count) noexcept nogil
         fc_winograd winograd[14]
         void (*winograd_square)(const fc_winograd_square *) noexcept nogil
         void (*winograd_square_gradient)(const fc_winograd_square_gradient *) noexcept nogil

@@ -17,7 +17,8 @@ class Plan:
         out: NDArray[floating[Any]],
         num_threads: int,
     ) -> None:
-        """Fill a contiguous `out` from NHWC views, without the GIL; dy's channels lie together."""
+        """Fill a contiguous `out`, (1, 1, taps * inputs, outputs), from NHWC views, without the
+        GIL; dy's channels lie together."""
 
     @property
     def cycles(self) -> float:

@@ -1,6 +1,6 @@
 """What all layers share: a weight and a bias, of which an input of any size is convolved."""
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -8,8 +8,10 @@ from .. import planning, threads
 from ..arrays import ArrayLike, FloatArray, empty, take
 from ..devices import Device, cpu
 from ..problem import Activation, ConvSpec, Problem, TransposedSpec, pose
-from .learning import Forward
 from .weights import Frozen, Held, Holding, State, Writable, checked_name, initial
+
+if TYPE_CHECKING:
+    from .learning import Forward
 
 
 def flag(value: Any, name: str) -> bool:
@@ -110,10 +112,13 @@ class Layer(Holding):
             result = empty(shape, dtype)
             call.run(x, result, residual, num_threads)
             return result
-        learning = Forward(self._spec, x) if weights.training else None
+        kept: Forward | None = None
         problem: Problem
-        if learning is not None:
-            problem = learning.computed
+        if weights.training:
+            from . import learning  # inference does not need it
+
+            kept = learning.Forward(self._spec, x, num_threads)
+            problem = kept.computed
         else:
             problem = pose(self._spec, x.shape) if call is None else call.problem
         result = planning.execute(
@@ -125,9 +130,9 @@ class Layer(Holding):
             weights.constants(),
             lambda: call or weights.prepare(problem, self._algorithm, num_threads),
         )
-        if learning is not None:
-            learning.finish(result, residual is not None)
-            self._last = learning
+        if kept is not None:
+            kept.finish(result, residual is not None, num_threads)
+            self._last = kept
         return result
 
     __call__ = forward
@@ -163,11 +168,14 @@ class Layer(Holding):
                 "backward needs a call in train mode before it, one for each; "
                 f"got training={self.training}"
             )
-        dz = last.before_activation(take(dy, "dy", self.dtype, last.problem.result_shape))
+        given = take(dy, "dy", self.dtype, last.problem.result_shape)
+        dz = last.before_activation(given, num_threads)
         dx, *gradients = last.gradients(dz, weights.weight, self.has_bias, num_threads)
         for parameter, gradient in zip(self._held.values(), gradients, strict=True):
             parameter.accumulate(gradient)
-        self._residual_grad = np.array(dz) if last.has_residual else None
+        self._residual_grad = None
+        if last.has_residual:
+            self._residual_grad = np.array(dz) if dz is given else dz
         self._last = None
         return dx
 

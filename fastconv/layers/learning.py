@@ -1,13 +1,37 @@
 """What a layer keeps of a call in train mode, and its way back to the gradients."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrays import FloatArray
+from .. import gradients, threads
+from .._native import elementwise
+from ..arrays import FloatArray, empty, usable
+from ..levels import running
 from ..problem import ConvProblem, ConvSpec, TransposedProblem, TransposedSpec, pose
+
+_THREAD_BYTES = 1 << 19  # of an array, that make another thread worthwhile
+
+
+def _threads(array: FloatArray, num_threads: int | None) -> int:
+    """Those of a pass over an array."""
+    threads.check(num_threads)
+    return threads.count(num_threads, max(1, array.nbytes // _THREAD_BYTES))
+
+
+def copied(array: FloatArray, num_threads: int | None) -> FloatArray:
+    """A copy, whose axes lie in memory in the same order."""
+    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    source = usable(array).transpose(order)
+    copy = empty(source.shape, source.dtype)
+    if source.flags.c_contiguous:
+        elementwise.copy(running(), copy, source, _threads(source, num_threads))
+    else:
+        copy[...] = source
+    return copy.transpose(np.argsort(order))
 
 
 class Forward:
@@ -23,44 +47,47 @@ class Forward:
     has_residual : bool
     """
 
-    def __init__(self, spec: ConvSpec | TransposedSpec, x: FloatArray) -> None:
+    def __init__(
+        self, spec: ConvSpec | TransposedSpec, x: FloatArray, num_threads: int | None
+    ) -> None:
         self.problem: ConvProblem | TransposedProblem = pose(spec, x.shape)
         self.computed = self.problem
-        self._slope, self._upper = spec.slope_and_upper or (1.0, np.inf)
+        self._slope, self._upper = spec.slope_and_upper or (1.0, math.inf)
         if self._slope < 0:
             self.computed = pose(dataclasses.replace(spec, activation=None), x.shape)
-        self._x: FloatArray = np.array(x, spec.dtype)
-        self._damped: NDArray[np.bool] | None = None
+        self._x = copied(x, num_threads)
+        self._damped: NDArray[Any] | None = None
         self.has_residual = False
 
-    def finish(self, y: FloatArray, has_residual: bool) -> None:
+    def finish(self, y: FloatArray, has_residual: bool, num_threads: int | None) -> None:
         """Complete `y`, the result of `computed`, and remember what `backward` needs of it."""
         self.has_residual = has_residual
         if self.problem.spec.activation is None:
             return
-        self._damped = y <= 0
-        if self._upper < np.inf:
-            self._damped |= y >= self._upper
+        self._damped = empty(y.shape, np.dtype(np.bool))
+        upper = self._upper if self._upper < math.inf else math.nan
+        number = _threads(y, num_threads)
+        elementwise.mark(running(), self._damped, np.ascontiguousarray(y), upper, number)
         if self._slope < 0:
-            np.multiply(y, y.dtype.type(self._slope), out=y, where=self._damped)
+            y[...] = self.before_activation(y, num_threads)
 
-    def before_activation(self, dy: FloatArray) -> FloatArray:
-        """The gradient of what went into the activation.
+    def before_activation(self, dy: FloatArray, num_threads: int | None) -> FloatArray:
+        """The gradient of what went into the activation: `dy` itself if there is none.
 
         At 0 it is that of the negative side, at relu6's 6 that of the other, as PyTorch has it.
         """
         if self._damped is None:
             return dy
-        kind = self.problem.spec.dtype.type
-        damped = kind(self._slope) * dy if self._slope else kind(0)
-        return np.where(self._damped, damped, dy)
+        given = np.ascontiguousarray(usable(dy))
+        dz = empty(given.shape, given.dtype)
+        number = _threads(dz, num_threads)
+        elementwise.damp(running(), dz, given, self._damped, self._slope, number)
+        return dz
 
     def gradients(
         self, dz: FloatArray, weight: FloatArray, has_bias: bool, num_threads: int | None
     ) -> list[FloatArray]:
         """Of the input, the filter and, if there is one, the bias; in the caller's layout."""
-        from .. import gradients  # inference does not need it
-
         problem = self.problem
         spec = problem.spec
         sizes: dict[str, Any] = {
@@ -70,19 +97,24 @@ class Forward:
             "groups": spec.groups,
             "num_threads": num_threads,
         }
-        values: dict[str, Any] = {}
-        of_input: Any
-        of_weight: Any
-        if isinstance(spec, ConvSpec):
-            of_input, of_weight = gradients.conv2d_input_grad, gradients.conv2d_weight_grad
-            sizes["pad_mode"], values["pad_value"] = spec.pad_mode, spec.pad_value
-        else:
-            of_input = gradients.conv_transpose2d_input_grad
-            of_weight = gradients.conv_transpose2d_weight_grad
-            sizes["output_padding"] = spec.output_padding
         x, dy, w = problem.view(self._x), problem.view(dz), spec.weight_view(weight)
-        dx, dw = np.empty(problem.shape, spec.dtype), np.empty(weight.shape, spec.dtype)
-        of_input(dy, w, problem.input_shape, out=problem.view(dx), **sizes)
-        of_weight(x, dy, w.shape, out=spec.weight_view(dw), **values, **sizes)
-        bias = [gradients.conv_bias_grad(dy, num_threads=num_threads)] if has_bias else []
-        return [dx, dw, *bias]
+        dx = empty(problem.shape, spec.dtype)
+        of_input = problem.view(dx)
+        bias = empty(dy.shape[-1:], spec.dtype) if has_bias else None
+        if isinstance(spec, ConvSpec):
+            sizes["pad_mode"] = spec.pad_mode
+            gradients.conv2d_input_grad(dy, w, problem.input_shape, out=of_input, **sizes)
+            sizes["pad_value"] = spec.pad_value
+            dw = gradients.conv2d_weight_grad(x, dy, w.shape, bias_out=bias, **sizes)
+        else:
+            sizes["output_padding"] = spec.output_padding
+            gradients.conv_transpose2d_input_grad(dy, w, problem.input_shape, out=of_input, **sizes)
+            dw = gradients.conv_transpose2d_weight_grad(x, dy, w.shape, **sizes)
+            if bias is not None:
+                gradients.conv_bias_grad(dy, out=bias, num_threads=num_threads)
+        if spec.channels_first:
+            found = empty(weight.shape, spec.dtype)
+            spec.weight_view(found)[...] = dw
+        else:
+            found = dw.reshape(weight.shape)
+        return [dx, found] if bias is None else [dx, found, bias]

@@ -12,6 +12,8 @@ is inputs of one tap, or (joined) all inputs of a filter row where a tap has few
 Sums are kept packed, in whole vectors: [slab][row][tap][input][lanes]. Of groups of few channels
 (lanewise) a vector holds several: a slab reads inputs of its own, and lanes read lanes.
 
+The gradient of a bias is one row more, of an input that is 1: dy is read once for both.
+
 A tap's pixels are those whose input lies in the image, so nothing is multiplied by zero padding.
 Inputs are read in place. Where their channels do not lie together or padding is not zero, an item
 copies those of a block; it copies dy to whole vectors, aligned, unless few tiles need them.
@@ -87,13 +89,16 @@ cdef inline ptrdiff_t first_output(ptrdiff_t tap, ptrdiff_t before, ptrdiff_t st
 
 
 cdef class Plan(Base):
-    """The gradient of a filter, whose shape `filter` has."""
+    """The gradient of a filter, whose shape `filter` has, and perhaps of a bias."""
     cdef const fc_table *table
     cdef ptrdiff_t kh, kw, depth, out_channels
     cdef bint zero_padding                # nothing of it is read
     cdef bint depthwise, grouped, lanewise, joined
     cdef char *lane_of                    # grouped: [input of a group][lanes]
     cdef ptrdiff_t inputs                 # rows of the filter as a matrix, (kh * kw * in) x out
+    cdef bint biased
+    cdef ptrdiff_t rows_out               # with the bias
+    cdef char *ones                       # biased: as many as a slab has outputs
     cdef ptrdiff_t sets, width            # slabs never cross a set: the groups, or all (lanewise)
     cdef ptrdiff_t vectors                # of a slab
     cdef ptrdiff_t slab_width, slabs      # slabs of a set
@@ -106,13 +111,15 @@ cdef class Plan(Base):
     cdef readonly double cycles           # of all register tiles, on one thread
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
-                  double pad_value, row_map, col_map, activation):
-        cdef ptrdiff_t lanes, width, held, groups
+                  double pad_value, row_map, col_map, activation, bint biased):
+        cdef ptrdiff_t lanes, width, held, groups, i
         self.table = filter.table
         lanes = self.table.lanes
         self.kh, self.kw, self.depth = filter.kh, filter.kw, filter.depth
         self.out_channels = filter.out_channels
         self.inputs = self.kh * self.kw * self.depth
+        self.biased = biased
+        self.rows_out = self.inputs + biased
         self.zero_padding = pad_value == 0 and row_map is None
         groups = self.channels // self.depth
         width = self.out_channels // groups
@@ -130,6 +137,13 @@ cdef class Plan(Base):
             self.slab_width, self.slab_inputs = held * width, held * self.depth
             self.lane_of = allocate(self.depth * lanes * self.table.itemsize)
             find_lanes(self.lane_of, self.table, self.depth, self.slab_width, width, self.depth)
+        if biased:
+            self.ones = allocate(self.row_bytes())
+            for i in range(self.vectors * lanes):
+                if self.table.itemsize == 4:
+                    (<float *>self.ones)[i] = 1
+                else:
+                    (<double *>self.ones)[i] = 1
         self.slabs = ceil_div(self.width, self.slab_width)
         self.sharing = 1 if self.lanewise else self.slabs
         self.tallest = FC_MAX_TAPS if self.depthwise else self.table.pixels
@@ -143,6 +157,7 @@ cdef class Plan(Base):
 
     def __dealloc__(self):
         free(self.lane_of)
+        free(self.ones)
 
     cdef void find_blocks(self) noexcept nogil:
         cdef const Sizes *z = &self.size
@@ -186,7 +201,7 @@ cdef class Plan(Base):
         return pixels * (self.inputs / inputs) * tiles * step * vectors / self.vectors
 
     def run(self, x, dy, out, ptrdiff_t num_threads):
-        """Fill out, [taps][inputs][outputs] without gaps, from NHWC views."""
+        """Fill out, [taps][inputs][outputs] without gaps, then the bias, from NHWC views."""
         self._run(x, out, dy, num_threads, NULL)
 
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
@@ -251,9 +266,9 @@ cdef class Plan(Base):
         call.dy_bytes = 0 if call.dy_in_place else call.slabs * call.dy_slab
         call.bytes, call.sum_bytes = call.dy_bytes + call.x_bytes, 0
         if self.chunks > 1:
-            call.sum_bytes = total * self.inputs * self.row_bytes()
+            call.sum_bytes = total * self.rows_out * self.row_bytes()
         else:
-            call.bytes += call.slabs * (call.units + 1) * unit
+            call.bytes += call.slabs * ((call.units + 1) * unit + self.biased * self.row_bytes())
 
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         """Whether tiles may read x itself: with zero padding, if their inputs lie together.
@@ -302,13 +317,15 @@ cdef class Plan(Base):
         cdef ptrdiff_t unit = index % call.unit_pieces * call.units
         cdef ptrdiff_t last_unit = min(unit + call.units, self.units)
         cdef ptrdiff_t first = self.first_input(unit), last = self.first_input(last_unit), i, j, u
+        cdef bint biased = self.biased and last_unit == self.units
         cdef char *x_copy = work + call.dy_bytes
         cdef char *sums = x_copy + call.x_bytes
         cdef Item it
         if call.adds:
             self.add_chunks(call, index)
             return
-        it.next_sums = (last - first if self.chunks == 1 else self.inputs) * self.row_bytes()
+        last += biased
+        it.next_sums = (last - first if self.chunks == 1 else self.rows_out) * self.row_bytes()
         if self.chunks > 1:
             sums = (call.sums + chunk * call.sum_bytes + slab * it.next_sums
                     + first * self.row_bytes())
@@ -327,6 +344,8 @@ cdef class Plan(Base):
                 self.find_next_slab(call, &it)
                 for u in range(unit, last_unit):
                     self.run_unit(&it, u)
+                if biased:
+                    self.run_bias(&it)
                 it.slab = it.last_slab
         if self.chunks == 1:
             for j in range(last_slab - slab):
@@ -334,11 +353,11 @@ cdef class Plan(Base):
 
     cdef void add_chunks(self, const Call *call, ptrdiff_t slab) noexcept nogil:
         """Add the sums of all chunks to that of the first, for one slab."""
-        cdef ptrdiff_t bytes = self.inputs * self.row_bytes(), c
+        cdef ptrdiff_t bytes = self.rows_out * self.row_bytes(), c
         cdef char *total = call.sums + slab * bytes
         for c in range(1, self.chunks):
             self.table.add(total, total + c * call.sum_bytes, bytes)
-        self.put(call, slab, 0, self.inputs, total)
+        self.put(call, slab, 0, self.rows_out, total)
 
     cdef void put(self, const Call *call, ptrdiff_t slab, ptrdiff_t first, ptrdiff_t last,
                   const char *sums) noexcept nogil:
@@ -540,6 +559,13 @@ cdef class Plan(Base):
                            (r * self.kw + last) * self.depth, row, last_row, col, end)
             col = end
 
+    cdef void run_bias(self, const Item *item) noexcept nogil:
+        """Add a block's pixels of dy to the sums of the bias."""
+        cdef Item it = item[0]
+        it.x, it.x_image, it.x_row, it.x_pixel = self.ones, 0, 0, 0
+        it.tap_row = it.tap = it.left[0] = it.left[1] = 0
+        self.run_tiles(&it, self.inputs, self.rows_out, 0, it.block.rows, 0, it.block.cols)
+
     cdef void run_tiles(self, Item *it, ptrdiff_t first, ptrdiff_t last, ptrdiff_t row,
                         ptrdiff_t last_row, ptrdiff_t col, ptrdiff_t last_col) noexcept nogil:
         """Tiles over some inputs of one filter row, as equal as can be, for some of a block."""
@@ -566,7 +592,7 @@ cdef class Plan(Base):
             t.rows, t.cols = t.cols, t.rows
             t.x_row, t.x_pixel = t.x_pixel, t.x_row
             t.dy_row, t.dy_pixel = t.dy_pixel, t.dy_row
-        if self.grouped:
+        if self.grouped and first < self.inputs:
             t.dy = dy + self.dy_slab(it, it.slab)
             self.run_grouped(&t, it, (last - first) // self.depth, sums)
             return
@@ -577,7 +603,7 @@ cdef class Plan(Base):
                 self.fetch(&t, it)
                 t.dy = dy + self.dy_slab(it, j)
                 t.out = sums + j * it.next_sums
-                if self.depthwise:
+                if self.lanewise:
                     self.table.depthwise_gradient[vectors - 1][height - 1](&t)
                 else:
                     self.table.gradient[vectors - 1][height - 1](&t)

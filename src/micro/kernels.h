@@ -7,6 +7,7 @@
 #include "gradient.h"
 #include "winograd.h"
 #include "layout.h"
+#include "elementwise.h"
 #include "planewise.h"
 #include "peak.h"
 
@@ -178,6 +179,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
                              {FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 3)},                   \
                              {FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT_NAME, 4)}},                  \
         .add = FC_NAME(add), .pack = FC_NAME(pack),                                            \
+        .mark = FC_NAME(mark), .damp = FC_NAME(damp),                                          \
         .winograd = {FC_EACH_WINOGRAD(FC_ENTRY_2, FC_LEARNING_ENTRY_2, FC_ENTRY_1)},           \
         .winograd_square = FC_NAME(square),                                                    \
         .winograd_square_gradient = FC_NAME(square_gradient),                                  \

@@ -227,6 +227,9 @@ typedef struct {
     void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                  ptrdiff_t pixels, ptrdiff_t channels);
     fc_copy_function copy;
+    void (*mark)(unsigned char *damped, const void *y, double upper, ptrdiff_t count);
+    void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,
+                 ptrdiff_t count);
     double (*peak)(ptrdiff_t steps);
     fc_winograd winograd[FC_WINOGRADS];
     void (*winograd_square)(const fc_winograd_square *);
