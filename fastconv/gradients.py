@@ -171,13 +171,13 @@ def _fold(padded: FloatArray, problem: ConvProblem) -> FloatArray:
 
 @lru_cache(256)
 def _way_back(problem: ConvProblem) -> TransposedProblem:
-    """The transposed convolution from outputs to inputs; with pad modes, to padded inputs."""
+    """The transposed convolution from outputs to inputs; with pad modes, to padded inputs. NHWC."""
     spec = problem.spec
     folds = problem.index_maps()[0] is not None
     top, bottom, left, right = problem.padding
     _, h, w, _ = problem.input_shape
     back = TransposedSpec(
-        dims=spec.dims,
+        dims=2,
         kernel=spec.kernel,
         in_channels=spec.out_channels,
         out_channels=spec.in_channels,
@@ -191,7 +191,66 @@ def _way_back(problem: ConvProblem) -> TransposedProblem:
         output_padding=(0, 0),
     )
     size = (top + h + bottom, left + w + right) if folds else (h, w)
-    return TransposedProblem.build(back, problem.result_shape, size)
+    return TransposedProblem.build(back, problem.output_shape, size)
+
+
+def of_input(
+    problem: ConvProblem | TransposedProblem,
+    dy: FloatArray,
+    weight: FloatArray,
+    dx: FloatArray,
+    algorithm: str,
+    num_threads: int | None,
+) -> None:
+    """Fill `dx` with the gradient of a problem's input; checked arrays in the caller's layout."""
+    if not dx.size:
+        return
+    given, result = problem.view(dy), problem.view(dx)
+    w = problem.spec.weight_view(usable(weight))
+    if isinstance(problem, TransposedProblem):
+        back, read = _of_transposed(problem)
+        call = bind(back, w, None, algorithm, num_threads)
+        call.run(given[:, *read], result, None, num_threads)
+        return
+    if not dy.size:
+        dx[...] = 0
+        return
+    whole = _way_back(problem)
+    folds = whole.output_shape != problem.input_shape
+    padded = empty(whole.output_shape, problem.spec.dtype) if folds else result
+    bind_transposed(whole, w, None, algorithm, num_threads).run(given, padded, None, num_threads)
+    if folds:
+        result[...] = _fold(padded, problem)
+
+
+def of_filter(
+    problem: ConvProblem | TransposedProblem,
+    x: FloatArray,
+    dy: FloatArray,
+    out: FloatArray,
+    algorithm: str,
+    num_threads: int | None,
+    biased: bool = False,
+) -> None:
+    """Fill `out` as `_filter_gradient` does, from checked arrays in the caller's layout.
+
+    A transposed convolution's has no row for a bias.
+    """
+    image, given = problem.view(x), problem.view(dy)
+    if isinstance(problem, TransposedProblem):
+        problem, read = _of_transposed(problem)
+        image, given = given[:, *read], image
+    _filter_gradient(problem, image, given, algorithm, out, num_threads, biased)
+
+
+def of_bias(
+    problem: ConvProblem | TransposedProblem,
+    dy: FloatArray,
+    out: FloatArray,
+    num_threads: int | None,
+) -> None:
+    """Fill a contiguous `out`, (o,), from a checked array in the caller's layout."""
+    _sum_pixels(problem.view(dy), out[None], num_threads)
 
 
 def _conv_input_grad(
@@ -219,19 +278,10 @@ def _conv_input_grad(
     w = take(w, "weight", spec.dtype, spec.weight_shape)
     problem = ConvProblem.build(spec, shape)
     given = take(dy, "dy", spec.dtype, problem.result_shape)
-    whole = _way_back(problem)
-    transposed.check(whole.spec, algorithm)
+    transposed.check(_way_back(problem).spec, algorithm)
     result = destination(out, shape, spec.dtype, (("dy", given), ("weight", w)))
     threads.check(num_threads)
-    if result.size and given.size:
-        folds = whole.result_shape != shape
-        dx = empty(whole.result_shape, spec.dtype) if folds else result
-        call = bind_transposed(whole, usable(w), None, algorithm, num_threads)
-        call.run(given, dx, None, num_threads)
-        if folds:
-            problem.view(result)[...] = _fold(whole.view(dx), problem)
-    else:
-        result[...] = 0
+    of_input(problem, given, w, result, algorithm, num_threads)
     return result if out is None else out
 
 
@@ -267,8 +317,7 @@ def _conv_weight_grad(
     if biased:
         bias = destination(bias_out, shape[-1:], spec.dtype, (*inputs, ("out", result)), "bias_out")
     threads.check(num_threads)
-    views = problem.view(image), problem.view(given)
-    _filter_gradient(problem, *views, algorithm, matrix, num_threads, biased)
+    of_filter(problem, image, given, matrix, algorithm, num_threads, biased)
     if biased:
         bias[...] = matrix[-1]
     _put(result, matrix)
@@ -349,13 +398,10 @@ def _conv_transpose_input_grad(
     spec = problem.spec
     w = take(w, "weight", spec.dtype, spec.weight_shape)
     given = take(dy, "dy", spec.dtype, problem.result_shape)
-    back, read = _of_transposed(problem)
-    planning.check(back.spec, algorithm)
+    planning.check(_of_transposed(problem)[0].spec, algorithm)
     result = destination(out, shape, spec.dtype, (("dy", given), ("weight", w)))
     threads.check(num_threads)
-    if result.size:
-        call = bind(back, spec.weight_view(usable(w)), None, algorithm, num_threads)
-        call.run(problem.view(given)[:, *read], problem.view(result), None, num_threads)
+    of_input(problem, given, w, result, algorithm, num_threads)
     return result if out is None else out
 
 
@@ -376,12 +422,10 @@ def _conv_transpose_weight_grad(
     problem = _transposed(dims, image.shape, shape, dtype, groups, parameters)
     _fits(shape, problem.spec.weight_shape)
     given = take(dy, "dy", dtype, problem.result_shape)
-    back, read = _of_transposed(problem)
-    _check_algorithm(back.spec, algorithm)
+    _check_algorithm(_of_transposed(problem)[0].spec, algorithm)
     result, matrix = _memory(out, shape, dtype, (("x", image), ("dy", given)))
     threads.check(num_threads)
-    outputs = problem.view(given)[:, *read]
-    _filter_gradient(back, outputs, problem.view(image), algorithm, matrix, num_threads)
+    of_filter(problem, image, given, matrix, algorithm, num_threads)
     _put(result, matrix)
     return result if out is None else out
 
@@ -409,7 +453,7 @@ def _of_bias(shape: tuple[int, ...], dtype: np.dtype[Any]) -> ConvProblem:
 def _sum_pixels(dy: FloatArray, out: FloatArray, num_threads: int | None) -> None:
     """Fill a contiguous `out`, (1, o), with the sum over an NHWC view's pixels."""
     problem = _of_bias(dy.shape, out.dtype)
-    ones: NDArray[Any] = np.broadcast_to(np.ones(1, out.dtype), problem.shape)
+    ones: NDArray[Any] = np.ndarray(problem.shape, out.dtype, np.ones(1, out.dtype), 0, (0,) * 4)
     _filter_gradient(problem, ones, dy, "direct", out, num_threads)
 
 

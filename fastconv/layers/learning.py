@@ -24,14 +24,15 @@ def _threads(array: FloatArray, num_threads: int | None) -> int:
 
 def copied(array: FloatArray, num_threads: int | None) -> FloatArray:
     """A copy, whose axes lie in memory in the same order."""
-    order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
-    source = usable(array).transpose(order)
-    copy = empty(source.shape, source.dtype)
-    if source.flags.c_contiguous:
-        elementwise.copy(running(), copy, source, _threads(source, num_threads))
-    else:
-        copy[...] = source
-    return copy.transpose(np.argsort(order))
+    array = usable(array)
+    if not array.flags.c_contiguous:
+        order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        turned = np.ascontiguousarray(array.transpose(order))
+        whole = turned if turned.base is None else copied(turned, num_threads)  # new, or a view
+        return whole.transpose(np.argsort(order))
+    copy = empty(array.shape, array.dtype)
+    elementwise.copy(running(), copy, array, _threads(array, num_threads))
+    return copy
 
 
 class Forward:
@@ -88,33 +89,22 @@ class Forward:
         self, dz: FloatArray, weight: FloatArray, has_bias: bool, num_threads: int | None
     ) -> list[FloatArray]:
         """Of the input, the filter and, if there is one, the bias; in the caller's layout."""
-        problem = self.problem
-        spec = problem.spec
-        sizes: dict[str, Any] = {
-            "stride": spec.stride,
-            "padding": problem.padding,
-            "dilation": spec.dilation,
-            "groups": spec.groups,
-            "num_threads": num_threads,
-        }
-        x, dy, w = problem.view(self._x), problem.view(dz), spec.weight_view(weight)
+        problem, spec = self.problem, self.problem.spec
         dx = empty(problem.shape, spec.dtype)
-        of_input = problem.view(dx)
-        bias = empty(dy.shape[-1:], spec.dtype) if has_bias else None
-        if isinstance(spec, ConvSpec):
-            sizes["pad_mode"] = spec.pad_mode
-            gradients.conv2d_input_grad(dy, w, problem.input_shape, out=of_input, **sizes)
-            sizes["pad_value"] = spec.pad_value
-            dw = gradients.conv2d_weight_grad(x, dy, w.shape, bias_out=bias, **sizes)
-        else:
-            sizes["output_padding"] = spec.output_padding
-            gradients.conv_transpose2d_input_grad(dy, w, problem.input_shape, out=of_input, **sizes)
-            dw = gradients.conv_transpose2d_weight_grad(x, dy, w.shape, **sizes)
-            if bias is not None:
-                gradients.conv_bias_grad(dy, out=bias, num_threads=num_threads)
+        gradients.of_input(problem, dz, weight, dx, "auto", num_threads)
+        shape = spec.weight_view(weight).shape
+        rows = math.prod(shape[:-1])
+        in_one = has_bias and isinstance(problem, ConvProblem)
+        matrix = empty((rows + in_one, shape[-1]), spec.dtype)
+        gradients.of_filter(problem, self._x, dz, matrix, "auto", num_threads, in_one)
+        dw = matrix[:rows].reshape(shape if spec.channels_first else weight.shape)
         if spec.channels_first:
             found = empty(weight.shape, spec.dtype)
             spec.weight_view(found)[...] = dw
-        else:
-            found = dw.reshape(weight.shape)
-        return [dx, found] if bias is None else [dx, found, bias]
+            dw = found
+        if not has_bias:
+            return [dx, dw]
+        bias = matrix[-1] if in_one else empty((spec.out_channels,), spec.dtype)
+        if not in_one:
+            gradients.of_bias(problem, dz, bias, num_threads)
+        return [dx, dw, bias]
