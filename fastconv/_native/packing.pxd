@@ -59,9 +59,9 @@ cdef class Filter:
                         int num_threads) except -1
     cdef void _transform_block(self, const Transform *t, ptrdiff_t slab, ptrdiff_t first,
                                char *dst, const Py_buffer *weight, char *work) noexcept nogil
-    cdef void _pack_input(self, ptrdiff_t i, ptrdiff_t slabs, char *dst, const char *weight,
-                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
-                          ptrdiff_t depth) noexcept nogil
+    cdef void _pack_inputs(self, ptrdiff_t i, ptrdiff_t first, ptrdiff_t slabs, ptrdiff_t parts,
+                           char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
+                           ptrdiff_t kw, ptrdiff_t depth) noexcept nogil
     cdef ptrdiff_t _pixel(self, ptrdiff_t j) noexcept nogil
     cdef void _pack_tap(self, ptrdiff_t j, char *dst, ptrdiff_t channel, const char *src,
                         const Py_ssize_t *strides, ptrdiff_t inputs) noexcept nogil

@@ -14,7 +14,8 @@ from fastconv._native.memory cimport (
 
 cdef enum:
     PART_BYTES = 512   # of a pixel's inputs in the deep form
-    TRANSFORMED = 16   # inputs whose filters are transformed at a time
+    TRANSFORMED = 16   # inputs whose filters are transformed at a time,
+    PACKED = 32        # or copied
 
 
 cdef class Filter:
@@ -168,7 +169,7 @@ cdef class Filter:
 
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil:
-        cdef ptrdiff_t i, whole = 0, rest
+        cdef ptrdiff_t i, whole = 0, rest, parts, blocks
         if strides[3] == self.table.itemsize and not self.dot:
             whole = self.set_width // self.slab_width
             if not self.lanewise:
@@ -176,9 +177,12 @@ cdef class Filter:
             elif self.slab_width < self.table.lanes:
                 whole = 0
         if whole:
-            for i in prange(self.sets * kh * kw * depth, schedule="static",
+            parts = self.depth_parts if depth == self.depth else 1   # a bias: 1
+            blocks = ceil_div(depth // parts, PACKED)
+            for i in prange(self.sets * parts * kh * kw * blocks, schedule="static",
                             num_threads=num_threads):
-                self._pack_input(i, whole, dst, weight, strides, kh, kw, depth)
+                self._pack_inputs(i // blocks, i % blocks * PACKED, whole, parts, dst, weight, strides,
+                                  kh, kw, depth // parts)
         rest = self.slabs - whole
         for i in prange(self.sets * rest, schedule="static", num_threads=num_threads):
             if self.dot:
@@ -186,24 +190,30 @@ cdef class Filter:
             else:
                 self._pack_slab(i // rest, whole + i % rest, dst, weight, strides, kh, kw, depth)
 
-    cdef void _pack_input(self, ptrdiff_t i, ptrdiff_t slabs, char *dst, const char *weight,
-                          const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
-                          ptrdiff_t depth) noexcept nogil:
-        """Copy an input of a tap, the i-th of all, to the first slabs, which are whole.
+    cdef void _pack_inputs(self, ptrdiff_t i, ptrdiff_t first, ptrdiff_t slabs, ptrdiff_t parts,
+                           char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
+                           ptrdiff_t kw, ptrdiff_t depth) noexcept nogil:
+        """Copy some inputs of the i-th tap, counted over all sets and parts of `depth` inputs, to the
+        first slabs, which are whole.
 
         So a filter is read in the order in which it lies.
         """
         cdef ptrdiff_t item = self.table.itemsize, pixel = self.slab_width * item
-        cdef ptrdiff_t s = i // (kh * kw * depth), tap = i // depth % (kh * kw), d = i % depth
-        cdef ptrdiff_t part = depth // (self.depth_parts if depth == self.depth else 1)
-        cdef ptrdiff_t packed = (d // part * kh * kw + tap) * part + d % part
+        cdef ptrdiff_t tap = i % (kh * kw), part = i // (kh * kw) % parts, s = i // (kh * kw) // parts
+        cdef ptrdiff_t step = pixel, slab = kh * kw * parts * depth * pixel
+        dst += self.position(s, 0) * kh * kw * parts * depth
         if self.lanewise:
-            packed = (tap // kw * depth + d) * kw + tap % kw
-        weight += (tap // kw * strides[0] + tap % kw * strides[1] + d * strides[2]
-                   + s * self.set_width * strides[3])
-        dst += self.position(s, 0) * kh * kw * depth + packed * pixel
-        self.table.copy(dst, kh * kw * depth * pixel, item, weight, pixel, item, slabs,
-                        self.slab_width)
+            step = kw * pixel
+            dst += (tap // kw * depth * kw + tap % kw) * pixel
+        else:
+            dst += (part * kh * kw + tap) * depth * pixel
+        dst += first * step
+        weight += (tap // kw * strides[0] + tap % kw * strides[1] + s * self.set_width * strides[3]
+                   + (part * depth + first) * strides[2])
+        for _ in range(min(depth - first, PACKED)):
+            self.table.copy(dst, slab, item, weight, pixel, item, slabs, self.slab_width)
+            dst += step
+            weight += strides[2]
 
     cdef int _transform(self, char *dst, const Py_buffer *weight, int kind,
                         int num_threads) except -1:
