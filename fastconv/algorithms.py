@@ -48,7 +48,7 @@ class Call(NamedTuple):
             residual = self._view(usable(residual))
             if residual.strides[-1] != residual.itemsize:  # native code loads whole vectors of it
                 residual = np.ascontiguousarray(residual)
-        number = threads.count(num_threads, self.plan.worthwhile_threads)
+        number = threads.team(num_threads, self.plan.worthwhile_threads)
         self.plan.run(self._view(usable(x)), self._view(out), residual, number)
 
     def profile(
@@ -442,7 +442,7 @@ def _ceil(a: int, b: int) -> int:
 
 def _packers(packed: Packed, num_threads: int | None) -> int:
     """How many threads pack a filter."""
-    return threads.count(num_threads, 1 + packed.nbytes // 2**18)
+    return threads.team(num_threads, 1 + packed.nbytes // 2**18)
 
 
 def plan_arguments(problem: ConvProblem, upright: bool) -> tuple[Any, ...]:

@@ -142,7 +142,7 @@ def _filter_gradient(
         whole = out if isinstance(plan, gradient.Plan) else dw
         if whole is dw and dy.strides[-1] != dy.itemsize:
             dy = np.ascontiguousarray(dy)
-        number = threads.count(num_threads, plan.worthwhile_threads)
+        number = threads.team(num_threads, plan.worthwhile_threads)
         plan.run(usable(x), dy, whole[None, None], number)
     if biased and not isinstance(plan, gradient.Plan):
         _sum_pixels(dy, out[-1:], num_threads)

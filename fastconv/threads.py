@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ._native.levels import max_threads, openmp
+from ._native.plan import prefers_one
 from .problem import integer
 
 
@@ -89,6 +90,16 @@ def count(requested: int | None, worthwhile: int) -> int:
     if requested is not None:
         return requested
     return 1 if worthwhile == 1 else min(worthwhile, _CEILING, max_threads())
+
+
+def team(requested: int | None, worthwhile: int) -> int:
+    """`count`, for a call that is made now.
+
+    By default a short call has one thread where the threads of others, such as those of NumPy's
+    matrix products that wait for the next, have of late held the CPUs that more would need.
+    """
+    number = count(requested, worthwhile)
+    return 1 if requested is None and number > 1 and prefers_one(worthwhile) else number
 
 
 def explain() -> tuple[int, str]:

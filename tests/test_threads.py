@@ -12,8 +12,10 @@ import pytest
 from cases import Case, judge
 from threadpoolctl import threadpool_limits
 
+import fastconv
 from fastconv import threads
 from fastconv._native import levels as native
+from fastconv._native import plan
 
 LARGE = Case((40, 40), 64, 64, (3, 3), padding=1, data="normal")
 parallel = pytest.mark.skipif(not native.openmp(), reason="a serial build")
@@ -57,6 +59,66 @@ def test_a_call_uses_no_more_than_is_worthwhile():
     assert threads.count(None, 1) == 1
     assert threads.count(None, 2) <= 2
     assert threads.count(5, 1) == 5
+
+
+@pytest.fixture
+def recent():
+    """What short calls have met of late: nothing, before and after."""
+
+    def forget():
+        while plan.prefers_one(2):
+            pass
+        for _ in range(20):
+            plan.learn(0.0, 2)
+
+    forget()
+    yield
+    forget()
+
+
+def calls_alone():
+    """How many short calls do without other threads before the next has them."""
+    return next(i for i in range(10000) if not plan.prefers_one(2))
+
+
+def test_short_calls_do_without_threads_that_come_late(recent):
+    """The longer, the oftener they did; and as before, once they come in time."""
+    assert calls_alone() == 0
+    found = []
+    for _ in range(6):
+        plan.learn(0.01, 2)
+        found.append(calls_alone())
+    assert found == sorted(found) and 1 <= found[0] <= 10 < 1000 <= found[-1] == found[-2]
+    for _ in range(5):
+        plan.learn(0.0, 2)
+    plan.learn(0.01, 2)
+    assert calls_alone() < found[-1]
+
+
+def test_long_calls_and_those_that_ask_have_their_threads(recent):
+    for _ in range(5):
+        plan.learn(0.01, 2)
+    assert threads.team(None, 2) == 1
+    assert threads.team(2, 2) == 2
+    assert threads.team(None, 10**6) == threads.count(None, 10**6)
+    left = calls_alone()
+    plan.learn(10.0, 10**6)  # a long one says nothing of short ones
+    assert left > 0 and calls_alone() == 0
+
+
+def test_calls_count(recent, monkeypatch):
+    """A layer's call is one of those that do without, and has the same result."""
+    x = np.ones((1, 8, 8, 8), np.float32)
+    layer = fastconv.Conv2d(3, 8, 256, padding=1, rng=0)
+    wanted = layer(x, num_threads=1)
+    monkeypatch.setattr(threads, "count", lambda requested, worthwhile: requested or 2)
+    plan.learn(0.01, 2)
+    before = calls_alone()
+    for _ in range(10):
+        plan.learn(0.0, 2)
+    plan.learn(0.01, 2)
+    np.testing.assert_array_equal(layer(x), wanted)
+    assert calls_alone() == before - 1
 
 
 @parallel

@@ -5,6 +5,12 @@ from numpy.typing import NDArray
 
 from .packing import Filter
 
+def learn(seconds: float, worthwhile_threads: int) -> None:
+    """Hear how long a call with several threads took."""
+
+def prefers_one(worthwhile_threads: int) -> bool:
+    """Whether a call should do without other threads, as of late they made short ones longer."""
+
 class Plan:
     """A filter bound to one input shape. Its arguments are trusted, not checked.
 

@@ -7,6 +7,40 @@ from fastconv._native.levels cimport l2_bytes
 from fastconv._native.memory cimport give_workspace, take_workspace
 
 
+# What short calls with several threads have met of late. While another program, or another library's
+# threads that wait for their next work, hold a CPU, what should run there comes late and all wait for
+# it, for milliseconds. `alone`: calls yet to be made without; the more, the oftener it was so.
+cdef enum:
+    SHORT = 160                          # threads that a short call is worth, at most
+    MOST_FAILURES = 10
+cdef double LATE = 3, LATENESS = 50e-6   # beyond doubt, with estimates as they are
+cdef double CLOCK = 2e9                  # of processors, about
+cdef int failures = 0
+cdef ptrdiff_t alone = 0
+
+
+def learn(double seconds, ptrdiff_t worthwhile_threads):
+    """Hear how long a call with several threads took."""
+    global failures, alone
+    cdef double of_one = worthwhile_threads * THREAD_CYCLES / CLOCK
+    if worthwhile_threads > SHORT:
+        return
+    if seconds > LATE * of_one + LATENESS:
+        failures = min(failures + 2, MOST_FAILURES)
+        alone = 2 << failures
+    elif failures:
+        failures -= 1
+
+
+def prefers_one(ptrdiff_t worthwhile_threads):
+    """Whether a call should do without other threads."""
+    global alone
+    if alone == 0 or worthwhile_threads > SHORT:
+        return False
+    alone -= 1
+    return True
+
+
 cdef class Plan:
     """A packed filter bound to one input shape. Any number of threads may run it at once."""
 
@@ -92,6 +126,7 @@ cdef class Plan:
         cdef size_t size
         cdef char *memory
         cdef ptrdiff_t queues
+        cdef double start = fc_seconds()
         threads = min(threads, items)
         queues = threads if self.returns(threads) else 1
         # the queues, then the workspaces
@@ -99,6 +134,8 @@ cdef class Plan:
         with nogil:
             self.run_team(call, items, queues, threads, bytes, memory)
         give_workspace(memory, size)
+        if threads > 1:
+            learn(fc_seconds() - start, self.worthwhile_threads)
         return 0
 
     cdef bint returns(self, ptrdiff_t threads) noexcept nogil:
