@@ -13,7 +13,7 @@ from fastconv._native.memory cimport give_workspace, take_workspace
 cdef enum:
     SHORT = 160                          # threads that a short call is worth, at most
     MOST_FAILURES = 10
-cdef double LATE = 3, LATENESS = 50e-6   # beyond doubt, with estimates as they are
+cdef double LATE = 3, LATENESS = 3e-4    # with which estimates, and waking a thread, do not count
 cdef double CLOCK = 2e9                  # of processors, about
 cdef int failures = 0
 cdef ptrdiff_t alone = 0
