@@ -108,8 +108,8 @@ def test_long_calls_and_those_that_ask_have_their_threads(recent):
 
 def test_calls_count(recent, monkeypatch):
     """A layer's call is one of those that do without, and has the same result."""
-    x = np.ones((1, 8, 8, 8), np.float32)
-    layer = fastconv.Conv2d(3, 8, 256, padding=1, rng=0)
+    x = np.ones((1, 16, 16, 32), np.float32)  # worth several threads, but short
+    layer = fastconv.Conv2d(3, 32, 256, padding=1, rng=0)
     wanted = layer(x, num_threads=1)
     monkeypatch.setattr(threads, "count", lambda requested, worthwhile: requested or 2)
     plan.learn(0.01, 2)
