@@ -558,6 +558,21 @@ def test_backward_refuses_and_changes_nothing(make, wrong, error, message):
     assert layer.backward(y).shape == x.shape
 
 
+@pytest.mark.parametrize("number", [1.5, "2", 0, -1, 5000])
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("make", [Conv2d, ConvTranspose2d])
+def test_train_mode_refuses_numbers_of_threads(make, activation, number):
+    layer = make(3, 2, 4, padding=1, has_bias=True, activation=activation, rng=0)
+    layer.set_train_mode()
+    x = np.ones((1, 6, 6, 2), np.float32)
+    y = layer(x)
+    for call in (layer.forward, layer.backward):
+        with pytest.raises((TypeError, ValueError), match=r"^num_threads must be"):
+            call(x if call == layer.forward else y, num_threads=number)
+    assert all(p.grad is None for p in layer.parameters().values())
+    assert layer.backward(y).shape == x.shape
+
+
 @BOTH
 def test_a_refused_call_leaves_the_last_one(make):
     layer, x = training(make)

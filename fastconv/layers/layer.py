@@ -117,6 +117,7 @@ class Layer(Holding):
         if weights.training:
             from . import learning  # inference does not need it
 
+            threads.check(num_threads)
             kept = learning.Forward(self._spec, x, num_threads)
             problem = kept.computed
         else:
@@ -169,6 +170,7 @@ class Layer(Holding):
                 f"got training={self.training}"
             )
         given = take(dy, "dy", self.dtype, last.problem.result_shape)
+        threads.check(num_threads)
         dz = last.before_activation(given, num_threads)
         dx, *gradients = last.gradients(dz, weights.weight, self.has_bias, num_threads)
         for parameter, gradient in zip(self._held.values(), gradients, strict=True):

@@ -18,7 +18,6 @@ _THREAD_BYTES = 1 << 19  # of an array, that make another thread worthwhile
 
 def _threads(array: FloatArray, num_threads: int | None) -> int:
     """Those of a pass over an array."""
-    threads.check(num_threads)
     return threads.team(num_threads, max(1, array.nbytes // _THREAD_BYTES))
 
 
