@@ -95,7 +95,7 @@ def _plan(
     return min(plans, key=lambda plan: plan.cycles)
 
 
-def _memory(
+def memory(
     out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], inputs: _Inputs, biased: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """A filter's gradient, and what is written of it: (taps * inputs, outputs), and a bias' row.
@@ -111,9 +111,9 @@ def _memory(
 
 
 def _put(result: FloatArray, matrix: FloatArray) -> None:
-    """Complete `result` of `_memory`."""
+    """Complete `result` of `memory`."""
     if not np.may_share_memory(result, matrix):
-        result[...] = matrix[: result.size // len(matrix[0])].reshape(result.shape)
+        result[...] = matrix.ravel()[: result.size].reshape(result.shape)
 
 
 def _filter_gradient(
@@ -133,18 +133,18 @@ def _filter_gradient(
     if 0 in dy.shape:
         out[...] = 0
         return
-    x_is_zero = 0 in x.shape and not problem.spec.pad_value
-    plan = None if x_is_zero else _plan(problem, algorithm, running(), biased)
-    if plan is None:
+    in_one = False  # whether the bias is found with it
+    if 0 in x.shape and not problem.spec.pad_value:
         dw[...] = 0
     else:
+        plan = _plan(problem, algorithm, running(), biased)
+        in_one = isinstance(plan, gradient.Plan)
         dy = usable(dy)
-        whole = out if isinstance(plan, gradient.Plan) else dw
-        if whole is dw and dy.strides[-1] != dy.itemsize:
+        if not in_one and dy.strides[-1] != dy.itemsize:
             dy = np.ascontiguousarray(dy)
         number = threads.team(num_threads, plan.worthwhile_threads)
-        plan.run(usable(x), dy, whole[None, None], number)
-    if biased and not isinstance(plan, gradient.Plan):
+        plan.run(usable(x), dy, (out if in_one else dw)[None, None], number)
+    if biased and not in_one:
         _sum_pixels(dy, out[-1:], num_threads)
 
 
@@ -243,16 +243,6 @@ def of_filter(
     _filter_gradient(problem, image, given, algorithm, out, num_threads, biased)
 
 
-def of_bias(
-    problem: ConvProblem | TransposedProblem,
-    dy: FloatArray,
-    out: FloatArray,
-    num_threads: int | None,
-) -> None:
-    """Fill a contiguous `out`, (o,), from a checked array in the caller's layout."""
-    _sum_pixels(problem.view(dy), out[None], num_threads)
-
-
 def _conv_input_grad(
     dims: int,
     dy: ArrayLike,
@@ -313,7 +303,7 @@ def _conv_weight_grad(
     given = take(dy, "dy", spec.dtype, problem.result_shape)
     biased = bias_out is not None
     inputs: _Inputs = (("x", image), ("dy", given))
-    result, matrix = _memory(out, shape, spec.dtype, inputs, biased)
+    result, matrix = memory(out, shape, spec.dtype, inputs, biased)
     if biased:
         bias = destination(bias_out, shape[-1:], spec.dtype, (*inputs, ("out", result)), "bias_out")
     threads.check(num_threads)
@@ -423,7 +413,7 @@ def _conv_transpose_weight_grad(
     _fits(shape, problem.spec.weight_shape)
     given = take(dy, "dy", dtype, problem.result_shape)
     _check_algorithm(_of_transposed(problem)[0].spec, algorithm)
-    result, matrix = _memory(out, shape, dtype, (("x", image), ("dy", given)))
+    result, matrix = memory(out, shape, dtype, (("x", image), ("dy", given)))
     threads.check(num_threads)
     of_filter(problem, image, given, matrix, algorithm, num_threads)
     _put(result, matrix)
@@ -494,7 +484,7 @@ def conv_bias_grad(
         )
     dtype = np.dtype(given.dtype.type)
     inputs: _Inputs = (("dy", given),)
-    result, matrix = _memory(out, given.shape[-1:], dtype, inputs)
+    result, matrix = memory(out, given.shape[-1:], dtype, inputs)
     threads.check(num_threads)
     _sum_pixels(given.reshape(1, 1, *given.shape)[(0,) * (given.ndim - 2)], matrix, num_threads)
     _put(result, matrix)

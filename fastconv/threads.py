@@ -98,10 +98,9 @@ def team(requested: int | None, worthwhile: int) -> int:
     By default a short call has one thread where the threads of others, such as those of NumPy's
     matrix products that wait for the next, have of late held the CPUs that more would need.
     """
-    if requested is None and worthwhile == 1:
+    if requested is None and (worthwhile == 1 or prefers_one(worthwhile)):
         return 1
-    number = count(requested, worthwhile)
-    return 1 if requested is None and number > 1 and prefers_one(worthwhile) else number
+    return count(requested, worthwhile)
 
 
 def explain() -> tuple[int, str]:

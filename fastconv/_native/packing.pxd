@@ -65,8 +65,8 @@ cdef class Filter:
     cdef ptrdiff_t _pixel(self, ptrdiff_t j) noexcept nogil
     cdef void _pack_tap(self, ptrdiff_t j, char *dst, ptrdiff_t channel, const char *src,
                         const Py_ssize_t *strides, ptrdiff_t inputs) noexcept nogil
-    cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
-                         const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
-                         ptrdiff_t depth) noexcept nogil
+    cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t parts, char *dst,
+                         const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
+                         ptrdiff_t kw, ptrdiff_t depth) noexcept nogil
     cdef void _pack_dots(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
                          const Py_ssize_t *strides) noexcept nogil

@@ -91,19 +91,17 @@ class Forward:
         problem, spec = self.problem, self.problem.spec
         dx = empty(problem.shape, spec.dtype)
         gradients.of_input(problem, dz, weight, dx, "auto", num_threads)
-        shape = spec.weight_view(weight).shape
-        rows = math.prod(shape[:-1])
         in_one = has_bias and isinstance(problem, ConvProblem)
-        matrix = empty((rows + in_one, shape[-1]), spec.dtype)
+        shape = spec.weight_view(weight).shape
+        dw, matrix = gradients.memory(None, shape, spec.dtype, (), in_one)
         gradients.of_filter(problem, self._x, dz, matrix, "auto", num_threads, in_one)
-        dw = matrix[:rows].reshape(shape if spec.channels_first else weight.shape)
         if spec.channels_first:
             found = empty(weight.shape, spec.dtype)
             spec.weight_view(found)[...] = dw
-            dw = found
+        else:
+            found = dw.reshape(weight.shape)
         if not has_bias:
-            return [dx, dw]
-        bias = matrix[-1] if in_one else empty((spec.out_channels,), spec.dtype)
-        if not in_one:
-            gradients.of_bias(problem, dz, bias, num_threads)
-        return [dx, dw, bias]
+            return [dx, found]
+        if in_one:
+            return [dx, found, matrix[-1]]
+        return [dx, found, gradients.conv_bias_grad(problem.view(dz), num_threads=num_threads)]

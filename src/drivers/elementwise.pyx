@@ -41,8 +41,9 @@ cdef void run_chunk(const Call *call, ptrdiff_t index) noexcept nogil:
                         <const unsigned char *>call.damped + first, call.value, count)
 
 
-cdef int run(Call *call, dst, src, damped, int num_threads) except -1:
+cdef int run(Kind kind, str level, dst, src, damped, double value, int num_threads) except -1:
     """Share out the elements of src to threads."""
+    cdef Call call
     cdef Py_buffer to, source, flags
     cdef ptrdiff_t chunks, i
     memset(&to, 0, sizeof(Py_buffer))
@@ -53,16 +54,17 @@ cdef int run(Call *call, dst, src, damped, int num_threads) except -1:
         PyObject_GetBuffer(src, &source, PyBUF_SIMPLE)
         if damped is not None:
             PyObject_GetBuffer(damped, &flags, PyBUF_SIMPLE)
+        call.kind, call.value, call.table = kind, value, find_table(level, source.itemsize)
         call.dst, call.src, call.damped = <char *>to.buf, <char *>source.buf, <char *>flags.buf
         call.count = source.len // call.table.itemsize
         chunks = ceil_div(source.len, CHUNK_BYTES)
         with nogil:
             if num_threads == 1:   # not worth entering a parallel region
                 for i in range(chunks):
-                    run_chunk(call, i)
+                    run_chunk(&call, i)
             else:
                 for i in prange(chunks, schedule="static", num_threads=num_threads):
-                    run_chunk(call, i)
+                    run_chunk(&call, i)
     finally:
         PyBuffer_Release(&flags)
         PyBuffer_Release(&source)
@@ -71,15 +73,12 @@ cdef int run(Call *call, dst, src, damped, int num_threads) except -1:
 
 
 def copy(str level, dst, src, int num_threads):
-    cdef Call call = Call(COPY, find_table(level, src.itemsize), NULL, NULL, NULL, 0, 0)
-    run(&call, dst, src, None, num_threads)
+    run(COPY, level, dst, src, None, 0, num_threads)
 
 
 def mark(str level, damped, y, double upper, int num_threads):
-    cdef Call call = Call(MARK, find_table(level, y.itemsize), NULL, NULL, NULL, upper, 0)
-    run(&call, damped, y, None, num_threads)
+    run(MARK, level, damped, y, None, upper, num_threads)
 
 
 def damp(str level, dz, dy, damped, double slope, int num_threads):
-    cdef Call call = Call(DAMP, find_table(level, dy.itemsize), NULL, NULL, NULL, slope, 0)
-    run(&call, dz, dy, damped, num_threads)
+    run(DAMP, level, dz, dy, damped, slope, num_threads)

@@ -169,7 +169,9 @@ cdef class Filter:
 
     cdef void _pack(self, char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
                     ptrdiff_t kw, ptrdiff_t depth, int num_threads) noexcept nogil:
-        cdef ptrdiff_t i, whole = 0, rest, parts, blocks
+        cdef ptrdiff_t i, whole = 0, rest, blocks
+        cdef ptrdiff_t parts = self.depth_parts if depth == self.depth else 1   # a bias: 1
+        depth //= parts
         if strides[3] == self.table.itemsize and not self.dot:
             whole = self.set_width // self.slab_width
             if not self.lanewise:
@@ -177,18 +179,18 @@ cdef class Filter:
             elif self.slab_width < self.table.lanes:
                 whole = 0
         if whole:
-            parts = self.depth_parts if depth == self.depth else 1   # a bias: 1
-            blocks = ceil_div(depth // parts, PACKED)
+            blocks = ceil_div(depth, PACKED)
             for i in prange(self.sets * parts * kh * kw * blocks, schedule="static",
                             num_threads=num_threads):
                 self._pack_inputs(i // blocks, i % blocks * PACKED, whole, parts, dst, weight, strides,
-                                  kh, kw, depth // parts)
+                                  kh, kw, depth)
         rest = self.slabs - whole
         for i in prange(self.sets * rest, schedule="static", num_threads=num_threads):
             if self.dot:
                 self._pack_dots(i // rest, i % rest, dst, weight, strides)
             else:
-                self._pack_slab(i // rest, whole + i % rest, dst, weight, strides, kh, kw, depth)
+                self._pack_slab(i // rest, whole + i % rest, parts, dst, weight, strides, kh, kw,
+                                depth)
 
     cdef void _pack_inputs(self, ptrdiff_t i, ptrdiff_t first, ptrdiff_t slabs, ptrdiff_t parts,
                            char *dst, const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
@@ -270,17 +272,16 @@ cdef class Filter:
                                        src + r * strides[0] + k * strides[1], strides, inputs)
             t.kind.filter(&f)
 
-    cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, char *dst, const char *weight,
-                         const Py_ssize_t *strides, ptrdiff_t kh, ptrdiff_t kw,
-                         ptrdiff_t depth) noexcept nogil:
+    cdef void _pack_slab(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t parts, char *dst,
+                         const char *weight, const Py_ssize_t *strides, ptrdiff_t kh,
+                         ptrdiff_t kw, ptrdiff_t depth) noexcept nogil:
+        """Copy all parts of `depth` inputs to slab j of a set."""
         cdef ptrdiff_t pixel = self._pixel(j), p, r, k
-        cdef ptrdiff_t parts = self.depth_parts if depth == self.depth else 1   # a bias: 1
-        cdef ptrdiff_t tap, channel   # from tap to tap, input to input
-        dst += self.position(s, j) * kh * kw * depth
+        # from tap to tap, input to input
+        cdef ptrdiff_t tap = pixel if self.lanewise else depth * pixel
+        cdef ptrdiff_t channel = kw * pixel if self.lanewise else pixel
+        dst += self.position(s, j) * kh * kw * parts * depth
         weight += (s * self.set_width + self.start(j)) * strides[3]
-        depth //= parts
-        tap = pixel if self.lanewise else depth * pixel
-        channel = kw * pixel if self.lanewise else pixel
         for p in range(parts):
             for r in range(kh):
                 for k in range(kw):

@@ -19,13 +19,12 @@ cdef int failures = 0
 cdef ptrdiff_t alone = 0
 
 
-def learn(double seconds, ptrdiff_t worthwhile_threads):
+cpdef void learn(double seconds, ptrdiff_t worthwhile_threads) noexcept:
     """Hear how long a call with several threads took."""
     global failures, alone
-    cdef double of_one = worthwhile_threads * THREAD_CYCLES / CLOCK
     if worthwhile_threads > SHORT:
         return
-    if seconds > LATE * of_one + LATENESS:
+    if seconds > LATE * worthwhile_threads * THREAD_CYCLES / CLOCK + LATENESS:
         failures = min(failures + 2, MOST_FAILURES)
         alone = 2 << failures
     elif failures:
@@ -126,8 +125,9 @@ cdef class Plan:
         cdef size_t size
         cdef char *memory
         cdef ptrdiff_t queues
-        cdef double start = fc_seconds()
+        cdef double start
         threads = min(threads, items)
+        start = fc_seconds() if threads > 1 else 0
         queues = threads if self.returns(threads) else 1
         # the queues, then the workspaces
         memory = take_workspace(queues * sizeof(fc_queue) + threads * bytes, &size)
