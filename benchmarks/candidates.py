@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastconv import levels
-from fastconv._native.levels import tile
+from fastconv._native.levels import cycles_of_multiply_add, tile
 from fastconv.algorithms import Call, candidates
 from fastconv.arrays import empty
 from fastconv.problem import ConvProblem, ConvSpec, TransposedProblem, TransposedSpec
@@ -112,9 +112,10 @@ def ready(case: Case, dtype: str) -> list[Ready]:
 
 
 def cycle(threads: int, itemsize: int) -> float:
-    """Seconds of a cycle of one core: two multiply-adds of whole vectors at the measured peak."""
+    """Seconds of a cycle of one core, from the measured peak of multiply-adds."""
     lanes = tile(levels.running(), itemsize)[0]
-    return 4 * lanes * threads / machine.peak(threads, itemsize)
+    seconds = 2 * lanes * threads / machine.peak(threads, itemsize)  # of one, of whole vectors
+    return seconds / cycles_of_multiply_add(levels.running(), itemsize)
 
 
 def measure(case: Ready, threads: int, rounds: int, seconds: float) -> Cycles:

@@ -172,5 +172,7 @@ cdef extern from "table.h":
 
 
 cdef const fc_table *find_table(str level, int itemsize) except NULL
+# Cycles of a vector's multiply-add, or load: two at a time, of as many bytes as the CPU takes at once.
+cdef double multiply_cycles(const fc_table *table) noexcept nogil
 cdef ptrdiff_t l2_bytes() noexcept nogil
 cdef ptrdiff_t l3_bytes() noexcept nogil

@@ -3,7 +3,7 @@ from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int64_t
 
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport fc_activation, fc_table, l2_bytes, l3_bytes
+from fastconv._native.levels cimport fc_activation, fc_table, l2_bytes, l3_bytes, multiply_cycles
 from fastconv._native.packing cimport Filter
 
 cdef enum:
@@ -22,16 +22,17 @@ cdef enum:
     TAIL_PERCENT = 3        # of an item, added to its cost: small ones win where nothing else decides
 
 
-cdef inline double step_cycles(double pixels, double vectors) noexcept nogil:
-    """Cycles of a step of a register tile: two multiply-adds a cycle."""
-    return max(pixels * vectors / 2 + costs().step, costs().latency)
+cdef inline double step_cycles(const fc_table *table, double pixels,
+                               double vectors) noexcept nogil:
+    """Cycles of a step of a register tile."""
+    return max(pixels * vectors * multiply_cycles(table) + costs().step, costs().latency)
 
 
-cdef inline double tile_cycles(double pixels, double vectors, double runs,
+cdef inline double tile_cycles(const fc_table *table, double pixels, double vectors, double runs,
                                double steps) noexcept nogil:
     """Cycles of a register tile whose reduction is so many steps, in some runs."""
     return (costs().call + runs * costs().run + pixels * vectors * costs().store
-            + steps * step_cycles(pixels, vectors))
+            + steps * step_cycles(table, pixels, vectors))
 
 
 cdef inline double beyond(double bytes, double cache) noexcept nogil:

@@ -1,11 +1,11 @@
 # Winograd convolution (src/drivers/winograd.pyx), as that of its filter's gradient extends it.
-from fastconv._native.levels cimport fc_winograd
+from fastconv._native.levels cimport fc_table, fc_winograd, multiply_cycles
 from fastconv._native.plan cimport Array, Arrays, Plan as Base
 
 
-cdef inline double square_cycles(double multiply_adds) noexcept nogil:
+cdef inline double square_cycles(const fc_table *table, double multiply_adds) noexcept nogil:
     """Cycles of so many, of vectors, in square products."""
-    return 0.75 * multiply_adds
+    return 1.5 * multiply_cycles(table) * multiply_adds
 
 
 # Tiles of a row of the grid.

@@ -126,7 +126,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t runs = self.filter.kh * (1 if joined else self.filter.kw)
         pixels = ceil_div(pixels, ceil_div(pixels, self.tile_pixels))
         return outputs / (pixels * wide) * tile_cycles(
-            pixels, wide, share * runs, share * self.filter.reduction())
+            table, pixels, wide, share * runs, share * self.filter.reduction())
 
     cdef double share_read(self, const Sizes *z) noexcept nogil:
         """The share of multiplications that is left when those with padding are left out."""
@@ -548,7 +548,8 @@ cdef class Plan(Base):
     cdef double row_cycles(self, ptrdiff_t cols) noexcept nogil:
         """Cycles of a step of all tiles of a row, as long as their number allows."""
         cdef ptrdiff_t tiles = ceil_div(cols, self.tile_pixels)
-        return tiles * step_cycles(<double>cols / tiles, self.filter.slab_vectors())
+        return tiles * step_cycles(
+            self.filter.table, <double>cols / tiles, self.filter.slab_vectors())
 
     cdef bint sides_are_smaller(self, ptrdiff_t left, ptrdiff_t right,
                                 ptrdiff_t cols) noexcept nogil:

@@ -5,7 +5,7 @@ between its taps, so its inputs must lie, or else whole vectors of them.
 """
 from fastconv._native.costs cimport costs
 from fastconv._native.direct cimport Item, Plan as Direct, Slab, Strip
-from fastconv._native.levels cimport FC_MAX_DOTS, fc_table, fc_tile_function
+from fastconv._native.levels cimport FC_MAX_DOTS, fc_table, fc_tile_function, multiply_cycles
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport THREAD_CYCLES, Array, Sizes
 
@@ -43,7 +43,8 @@ cdef class Plan(Direct):
         cdef bint joined = self.dilation_w == 1
         cdef ptrdiff_t runs = self.filter.kh * (1 if joined else self.filter.kw)
         cdef double steps = <double>self.filter.reduction() / self.filter.table.lanes
-        cdef double step = max(pixels * width, pixels + width) / 2 + COUNTERS
+        cdef double step = COUNTERS + max(
+            pixels * width, pixels + width) * multiply_cycles(self.filter.table)
         return <double>z.n * z.oh * ceil_div(self.filter.out_channels, width) * (
             ROW * costs().call + tiles * (
                 costs().call + share * (LAST * runs * costs().run + steps * step)))

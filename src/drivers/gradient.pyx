@@ -24,7 +24,7 @@ from libc.string cimport memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, fc_gradient, fc_table, l2_bytes,
+    FC_GROUPED_INPUTS, FC_GROUPED_TAPS, FC_MAX_TAPS, fc_gradient, fc_table, l2_bytes, multiply_cycles,
 )
 from fastconv._native.memory cimport allocate, give_workspace, take_workspace
 from fastconv._native.packing cimport Filter, ceil_div, find_lanes
@@ -192,9 +192,9 @@ cdef class Plan(Base):
         cdef ptrdiff_t vectors = ceil_div(self.width, self.table.lanes) * self.sets
         cdef double pixels = <double>self.size.n * self.size.oh * self.size.ow
         if self.grouped:   # a permutation for each multiply-add
-            return pixels * self.inputs * self.slabs
+            return 2 * multiply_cycles(self.table) * pixels * self.inputs * self.slabs
         cdef ptrdiff_t height = ceil_div(inputs, tiles)
-        cdef double step = step_cycles(height, self.vectors)
+        cdef double step = step_cycles(self.table, height, self.vectors)
         # sums are loaded and stored once for each block
         step += (costs().call + 2 * height * self.vectors * costs().store) / (
             self.images * self.rows * self.cols)

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, l2_bytes,
+    fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, l2_bytes, multiply_cycles,
 )
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div, find_lanes
@@ -132,7 +132,7 @@ cdef class Plan(Base):
         return axis_of(cols, self.filter.kw, self.stride_w, self.dilation_w)
 
     cdef double cycles(self) noexcept nogil:
-        """Cycles of all outputs: two multiply-adds or two loads at a time."""
+        """Cycles of all outputs: multiply-adds, or loads."""
         cdef ptrdiff_t pixels = min(self.size.ow, self.tile_pixels)
         cdef ptrdiff_t taps = min(
             self.filter.kw, self.filter.table.lanewise_taps[self.grouped][self.stride_form])
@@ -140,7 +140,9 @@ cdef class Plan(Base):
         cdef double inputs = pixels if self.stride_form == 0 else (
             (pixels - 1) * min(self.stride_w, taps) + taps)
         cdef double adds = pixels * taps + (inputs if self.grouped else 0)
-        cdef double piece = max(max(adds, 2 * inputs + taps) / 2, taps * costs().latency)
+        cdef double piece = max(
+            max(adds, 2 * inputs + taps) * multiply_cycles(self.filter.table),
+            taps * costs().latency)
         cdef double one = costs().call + pixels * costs().store + (
             (piece + costs().run) / taps * self.filter.reduction() * self.share_read())
         cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow

@@ -3,6 +3,8 @@
 #ifndef FASTCONV_LEVELS_H
 #define FASTCONV_LEVELS_H
 
+#include <stdio.h>
+
 #include "table.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -61,13 +63,45 @@ static int fc_find_levels(fc_level levels[3])
     return n;
 }
 
+/* Bytes of a vector that a multiply-add unit takes at once. Zen 4 takes those of AVX-512 in halves
+ * (AMD, Software Optimization Guide for the Zen 4 Microarchitecture, 57647). */
+static ptrdiff_t fc_unit_bytes(void)
+{
+#if defined(FC_HAVE_X86_64_V3) || defined(FC_HAVE_X86_64_V4)
+    __builtin_cpu_init();
+    if (__builtin_cpu_is("amdfam19h"))
+        return 32;
+#endif
+    return 64;
+}
+
+/* Bytes of the cache of a level, 2 or 3, that CPU 0 uses; 0 if the system does not tell. Linux' files
+ * come first: glibc adds up the L3 of an AMD package, of which each core reaches a part. */
+static ptrdiff_t fc_cache_bytes(int level)
+{
+    long size = 0;
+#ifdef __linux__
+    char path[64];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu0/cache/index%d/size", level);
+    FILE *file = fopen(path, "r");
+    if (file) {
+        if (fscanf(file, "%ldK", &size) != 1)
+            size = 0;
+        fclose(file);
+    }
+    if (size > 0)
+        return (ptrdiff_t)size * 1024;
+#endif
+#ifdef _SC_LEVEL3_CACHE_SIZE
+    size = sysconf(level == 2 ? _SC_LEVEL2_CACHE_SIZE : _SC_LEVEL3_CACHE_SIZE);
+#endif
+    return size > 0 ? (ptrdiff_t)size : 0;
+}
+
 /* Bytes of a core's L2, 512 KiB where the system does not tell. */
 static ptrdiff_t fc_l2_bytes(void)
 {
-    long bytes = 0;
-#ifdef _SC_LEVEL2_CACHE_SIZE
-    bytes = sysconf(_SC_LEVEL2_CACHE_SIZE);
-#endif
+    const ptrdiff_t bytes = fc_cache_bytes(2);
     return bytes >= 131072 ? bytes : 524288;
 }
 
@@ -75,10 +109,7 @@ static ptrdiff_t fc_l2_bytes(void)
  * not tell. */
 static ptrdiff_t fc_l3_bytes(void)
 {
-    long bytes = 0;
-#ifdef _SC_LEVEL3_CACHE_SIZE
-    bytes = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#endif
+    const ptrdiff_t bytes = fc_cache_bytes(3);
     return bytes >= 2097152 ? bytes / 2 : 4194304;
 }
 

@@ -9,12 +9,14 @@ cdef extern from "levels.h":
     int fc_max_threads()
     int FC_OPENMP
     const char *FC_COMPILER
+    ptrdiff_t fc_unit_bytes()
     ptrdiff_t fc_l2_bytes()
     ptrdiff_t fc_l3_bytes()
 
 
 cdef fc_level levels[3]
 cdef int level_count = fc_find_levels(levels)
+cdef ptrdiff_t unit = fc_unit_bytes()
 cdef ptrdiff_t l2 = fc_l2_bytes()
 cdef ptrdiff_t l3 = fc_l3_bytes()
 
@@ -28,6 +30,10 @@ def runnable():
 def tile(str level, int itemsize):
     cdef const fc_table *table = find_table(level, itemsize)
     return table.lanes, table.pixels, table.vectors
+
+
+def cycles_of_multiply_add(str level, int itemsize):
+    return multiply_cycles(find_table(level, itemsize))
 
 
 def openmp():
@@ -54,6 +60,10 @@ cdef const fc_table *find_table(str level, int itemsize) except NULL:
                 return levels[i].tables[1]
             raise ValueError(f"itemsize must be 4 or 8; got {itemsize}")
     raise ValueError(f"level must be one of {COMPILED}; got {level!r}")
+
+
+cdef double multiply_cycles(const fc_table *table) noexcept nogil:
+    return 0.5 * max(1.0, <double>table.lanes * table.itemsize / unit)
 
 
 cdef ptrdiff_t l2_bytes() noexcept nogil:

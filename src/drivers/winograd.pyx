@@ -162,9 +162,9 @@ cdef class Plan(Base):
         streamed += streaming(panels * beyond(panels, l2_bytes())) * (
             <double>self.points / self.filter.kh - 1)
         product = self.points * calls * tile_cycles(
-            <double>b.tiles / calls, wide, self.pieces_h * self.pieces_w, steps)
+            self.filter.table, <double>b.tiles / calls, wide, self.pieces_h * self.pieces_w, steps)
         if self.square:
-            product = square_cycles(self.points * b.tiles * steps)
+            product = square_cycles(self.filter.table, self.points * b.tiles * steps)
         one = costs().item + inputs * (
             costs().tile + vectors * self.n_w * costs().input_term
             + streaming(read, self.image_bytes())
@@ -179,8 +179,8 @@ cdef class Plan(Base):
             b.cycles *= <double>b.bytes / MOST_BYTES * 1000
 
     def cost(self, ptrdiff_t num_threads):
-        """Estimated cycles of a call."""
-        return self.usual_cut(num_threads, False, False).cycles
+        """Estimated cycles of a call, by the costs of the moment: `calibrate` changes them."""
+        return self.cut(num_threads, False, False).cycles
 
     def workspace(self, ptrdiff_t num_threads):
         """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""

@@ -120,10 +120,10 @@ cdef class Plan(Winograd):
             + wide * (self.points * self.m_w * costs().input_term + moved) + 2 * costs().tile)
         # sums are loaded and stored
         cdef double products = self.points * calls * (
-            tile_cycles(<double>self.inputs / calls, wide, 1, self.tiles)
+            tile_cycles(self.filter.table, <double>self.inputs / calls, wide, 1, self.tiles)
             + costs().store * self.inputs / calls * wide)
         if self.square:
-            products = square_cycles(self.points * self.tiles * lanes)
+            products = square_cycles(self.filter.table, self.points * self.tiles * lanes)
         return (self.tiles * transforms + products) * (
             self.blocks * self.parts * self.filter.sets * self.filter.slabs)
 
