@@ -37,6 +37,7 @@ ITEMS = 4  # of a call, where there are blocks enough
 # products' filter; of the calls from Python of a call, an item, a block; of a further thread.
 TRANSFORM, COPY = {4: 0.6, 8: 1.0}, {4: 4.0, 8: 6.0}
 READ, CALL, ITEM, BLOCK, THREAD = 0.15, 400_000.0, 100_000.0, 25_000.0, 1_500_000.0
+LEAST_WORK = 4  # that a further thread is worth, in its own cost: they hand the GIL to each other
 PLANNING = 2  # transforms that NumPy's preparation of those of a block takes as long as
 
 DRIVERS = {"dense": direct.Plan, "lanewise": lanewise.Plan}  # of products, by the filter's form
@@ -180,7 +181,7 @@ class Plan:
         self.item_blocks = max(1, -(-self.blocks // max(cuts, 1)))
         self.items = chunks * -(-self.blocks // self.item_blocks)
         most = self.items * filter.products(0, self.item_blocks).worthwhile_threads
-        self.worthwhile_threads = max(1, min(most, int(self.cost(1) / (2 * THREAD))))
+        self.worthwhile_threads = max(1, min(most, int(self.cost(1) / (LEAST_WORK * THREAD))))
 
     def cost(self, num_threads: int) -> float:
         """Estimated cycles of a call, contiguous arrays given."""
@@ -190,9 +191,13 @@ class Plan:
         per_log = TRANSFORM[itemsize] * (channels + 2 * PLANNING)
         block = packed.length * (per_log * math.log2(packed.length) + COPY[itemsize] * channels)
         products = packed.products(0, self.item_blocks).cost(1) + READ * packed.parts[0].nbytes
-        workers = min(num_threads, self.items)
+        workers = 1 if num_threads == 1 else self._workers(num_threads)
         item = ITEM + self.item_blocks * (BLOCK + block) + products / (num_threads // workers)
         return float(CALL + -(-self.items // workers) * item + (workers - 1) * THREAD)
+
+    def _workers(self, num_threads: int) -> int:
+        """Python's threads in a call: also of those asked for no more than gain time."""
+        return min(num_threads, self.items, self.worthwhile_threads)
 
     def workspace(self, num_threads: int) -> int:
         """Bytes of workspace per thread."""
@@ -216,7 +221,7 @@ class Plan:
         times: NDArray[np.float64],
     ) -> None:
         """`run`, adding the seconds of each worker in each of four phases to `times`."""
-        workers = min(num_threads, self.items)
+        workers = self._workers(num_threads)
         items = iter(range(self.items))  # each worker takes the next
 
         def work(worker: int) -> None:
