@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from argparse import Namespace
 from pathlib import Path
 
@@ -77,12 +79,14 @@ def fit(measured: list[Measured], old: dict[str, float]) -> dict[str, float]:
 
 def text(costs: dict[str, float], old: str) -> str:
     """The text of fastconv/costs.py with other costs and this machine's name."""
-    head, _, rest = old.partition("MACHINE = ")
-    tail = rest[rest.index("}\n") + 2 :]
     described = machine.describe()
     name = f"{described['cpu']}, {described['cores']} cores, {described['level']}"
-    lines = [f'    "{key}": {value:.3g},' for key, value in costs.items()]
-    return f'{head}MACHINE = "{name}"\nCYCLES = {{\n' + "\n".join(lines) + f"\n}}\n{tail}"
+    cycles = {key: float(f"{value:.3g}") for key, value in costs.items()}
+    fitted = {**fastconv.costs.FITTED, fastconv.costs.MAKER: {"machine": name, "cycles": cycles}}
+    lines = re.sub(r"(?<=[^{,])$", ",", json.dumps(fitted, indent=4), flags=re.MULTILINE)
+    head, _, rest = old.partition(" = {\n")
+    tail = rest[rest.index("\n}\n") + 2 :]
+    return f"{head} = {lines.removesuffix(',')}{tail}"
 
 
 def main(options: Namespace) -> None:

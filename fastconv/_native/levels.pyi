@@ -7,6 +7,9 @@ def runnable() -> tuple[str, ...]:
 def tile(level: str, itemsize: int) -> tuple[int, int, int]:
     """Lanes of a vector; pixels and vectors of the register tile."""
 
+def maker() -> str:
+    """Who made this CPU, "AMD" or "other"."""
+
 def cycles_of_multiply_add(level: str, itemsize: int) -> float:
     """Cycles of a core for a vector's multiply-add, by what is known of this CPU."""
 

@@ -139,10 +139,11 @@ cdef class Plan(Base):
         # inputs loaded for a piece of a filter row, through a pointer each
         cdef double inputs = pixels if self.stride_form == 0 else (
             (pixels - 1) * min(self.stride_w, taps) + taps)
-        cdef double adds = pixels * taps + (inputs if self.grouped else 0)
-        cdef double piece = max(
-            max(adds, 2 * inputs + taps) * multiply_cycles(self.filter.table),
-            taps * costs().latency)
+        cdef double vector = multiply_cycles(self.filter.table), piece
+        # a permutation of each input, or a load of its pointer, is half a cycle
+        piece = max(pixels * taps * vector + (inputs / 2 if self.grouped else 0),
+                    (inputs + taps) * vector + inputs / 2)
+        piece = max(piece, taps * costs().latency)
         cdef double one = costs().call + pixels * costs().store + (
             (piece + costs().run) / taps * self.filter.reduction() * self.share_read())
         cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow

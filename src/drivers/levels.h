@@ -63,6 +63,17 @@ static int fc_find_levels(fc_level levels[3])
     return n;
 }
 
+/* Whether AMD made the CPU. */
+static int fc_is_amd(void)
+{
+#if defined(FC_HAVE_X86_64_V3) || defined(FC_HAVE_X86_64_V4)
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+#else
+    return 0;
+#endif
+}
+
 /* Bytes of a vector that a multiply-add unit takes at once. Zen 4 takes those of AVX-512 in halves
  * (AMD, Software Optimization Guide for the Zen 4 Microarchitecture, 57647). */
 static ptrdiff_t fc_unit_bytes(void)

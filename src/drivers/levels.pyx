@@ -9,6 +9,7 @@ cdef extern from "levels.h":
     int fc_max_threads()
     int FC_OPENMP
     const char *FC_COMPILER
+    bint fc_is_amd()
     ptrdiff_t fc_unit_bytes()
     ptrdiff_t fc_l2_bytes()
     ptrdiff_t fc_l3_bytes()
@@ -30,6 +31,10 @@ def runnable():
 def tile(str level, int itemsize):
     cdef const fc_table *table = find_table(level, itemsize)
     return table.lanes, table.pixels, table.vectors
+
+
+def maker():
+    return "AMD" if fc_is_amd() else "other"
 
 
 def cycles_of_multiply_add(str level, int itemsize):

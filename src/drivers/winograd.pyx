@@ -171,7 +171,9 @@ cdef class Plan(Base):
             + writing(vectors * lanes * item, used + filters))
         one += self.item_sets * b.chunk * (costs().item + hypot(product, streamed) + b.tiles * (
             costs().tile + outputs * costs().output
-            + writing(outputs * lanes * item, self.output_bytes())))
+            # where a pixel is written in pieces, lines do not come in order
+            + writing(outputs * lanes * item, self.output_bytes()) * (
+                2 if self.filter.slabs * self.filter.sets > 1 else 1)))
         b.cycles = one * ceil_div(b.blocks * b.chunks * self.set_items, threads)
         if threads > 1:
             b.cycles += one * TAIL_PERCENT / 100
