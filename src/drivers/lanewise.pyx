@@ -142,12 +142,18 @@ cdef class Plan(Base):
         cdef double vector = multiply_cycles(self.filter.table), piece
         # a permutation of each input, or a load of its pointer, is half a cycle
         piece = max(pixels * taps * vector + (inputs / 2 if self.grouped else 0),
-                    (inputs + taps) * vector + inputs / 2)
+                    (inputs * self.lines_read() + taps) * vector + inputs / 2)
         piece = max(piece, taps * costs().latency)
         cdef double one = costs().call + pixels * costs().store + (
             (piece + costs().run) / taps * self.filter.reduction() * self.share_read())
         cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow
         return one / pixels * outputs * self.filter.sets * self.filter.slabs
+
+    cdef double lines_read(self) noexcept nogil:
+        """Cache lines of a vector that is loaded, on average over pixels."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, pixel = self.channels * item
+        cdef ptrdiff_t apart = min(L1_LINE, pixel & -pixel)   # of their places in lines, at least
+        return 1 + <double>max(0, self.filter.table.lanes * item - apart) / L1_LINE
 
     cdef double share_read(self) noexcept nogil:
         """The share of filter rows that is left when those in the padding are left out."""
