@@ -255,8 +255,9 @@ cdef class Plan(Base):
 
         call.x_in_place = self.readable_in_place(&call.x)
         call.x_bytes = 0 if call.x_in_place else self.copy_bytes()
-        # of what lies in order
-        call.fetches = call.slab_pieces == call.unit_pieces == 1 and (
+        # of what lies in order; some taps for some slabs read most of x, too
+        call.fetches = (call.slab_pieces == call.unit_pieces == 1
+                        or (self.kh * self.kw > 1 and self.sets == 1 and not self.lanewise)) and (
             call.x.w == self.channels * item and call.dy.w == self.out_channels * item
             and call.x.c == item and call.dy.c == item)
         call.dy_in_place = (
