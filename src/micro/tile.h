@@ -96,6 +96,8 @@ FC_UNROLL
     }
     if (vectors > 1 || input == 0) /* tiles of one vector have fewer loads to spare */
         __builtin_prefetch(next, 0, 2);
+    if (vectors * FC_BYTES > 64 && pixels <= FC_PIXELS / 2) /* alone, it fetches two lines a step */
+        __builtin_prefetch(next + 64, 0, 2);
     before = f[0]; /* the pixel before; there is none before the first */
 FC_UNROLL
     for (int i = 0; i < pixels; i++) {
