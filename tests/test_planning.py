@@ -9,9 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import Case
 
 import fastconv
 from fastconv import Conv1D, Conv2d, algorithms, explain, levels, measuring, wisdom
+from fastconv._native.costs import set_costs
+from fastconv.problem import ConvProblem
 
 NAMES = [a.name for a in algorithms.ALGORITHMS]
 LAYERS = [
@@ -750,3 +753,24 @@ def test_explanations_are_data():
         told.chosen = "direct"
     with pytest.raises(dataclasses.FrozenInstanceError):
         told.alternatives[0].cost = 0.0
+
+
+@pytest.fixture
+def costs_restored():
+    yield
+    set_costs(fastconv.costs.CYCLES)
+
+
+def test_every_cost_follows_the_costs(costs_restored):
+    case = Case((28, 28), 32, 32, (3, 3), padding=1)
+    spec = case.spec(np.float32)
+    problem = ConvProblem.build(spec, (1, *case.size, case.channels))
+    plans = {
+        a.name: a.bind(problem, a.filter(spec, levels.running())).plan
+        for a in algorithms.candidates(spec, "auto")
+    }
+    assert {"direct", "winograd_4x4_3x3"} <= plans.keys()
+    before = {name: plan.cost(1) for name, plan in plans.items()}
+    set_costs({name: 2 * cycles for name, cycles in fastconv.costs.CYCLES.items()})
+    for name, plan in plans.items():
+        assert plan.cost(1) > 1.05 * before[name], name
