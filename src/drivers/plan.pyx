@@ -12,7 +12,7 @@ from fastconv._native.memory cimport give_workspace, take_workspace
 # it, for milliseconds. `alone`: calls yet to be made without; the more, the oftener it was so.
 cdef enum:
     SHORT = 160                          # threads that a short call is worth, at most
-    MOST_FAILURES = 10
+    MOST_FAILURES = 7
 cdef double LATE = 3, LATENESS = 3e-4    # with which estimates, and waking a thread, do not count
 cdef double CLOCK = 2e9                  # of processors, about
 cdef int failures = 0
