@@ -85,7 +85,8 @@ cdef class Plan(Base):
         memset(self.constants, 0, ZEROS + 2 * self.pixel)
         filter.table.copy(self.constants + ZEROS, item, item, self.pad(), 0, 0,
                           self.item_sets * filter.depth, 1)
-        self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
+        self.worthwhile_threads = max(
+            1, <ptrdiff_t>self.usual_cut(1, False, False).cycles // THREAD_CYCLES)
 
     def __dealloc__(self):
         free(self.constants)
