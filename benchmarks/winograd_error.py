@@ -34,8 +34,10 @@ LIMITS = {"winograd_2x2_3x3": 1.2, "winograd_4x4_3x3": 2.2, "winograd_4_3": 2.2}
 KERNELS: dict[str, list[tuple[int, ...]]] = {
     "winograd_2x2_3x3": [(3, 3)],
     "winograd_4x4_3x3": [(3, 3)],
+    "winograd_2x4_3x3": [(3, 3)],
     "winograd_6x6_3x3": [(3, 3)],
     "winograd_2x2_5x5": [(5, 5)],
+    "winograd_2x4_5x5": [(5, 5)],
     "winograd_4x4_5x5": [(5, 5)],
     "winograd_4x4_4x4": [(4, 4), (5, 5), (7, 7), (8, 8)],
     "winograd_3x3_2x2": [(2, 2)],
@@ -459,11 +461,11 @@ def names() -> str:
     """The rows of the table of names."""
     lines = []
     for a in VARIANTS.values():
-        n = a.stride * (a.m - 1) + a.r
+        axes = a.tile[-a.dims :]
         filters = a.supported.split("a filter of ")[1].removesuffix(" and no dilation")
-        tile = f"{a.m}x{a.m}" if a.dims == 2 else str(a.m)
-        share = (n / (a.m * a.r)) ** a.dims
-        largest = growth(a.m, a.r, a.stride) ** a.dims
+        tile = "x".join(map(str, axes))
+        share = math.prod((a.stride * (m - 1) + a.r) / (m * a.r) for m in axes)
+        largest = math.prod(growth(m, a.r, a.stride) for m in axes)
         cells = [f"`{a.name}`", filters, str(a.stride), tile, f"{share:.2f}", f"{largest:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

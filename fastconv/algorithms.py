@@ -216,16 +216,17 @@ class Winograd:
 
     Attributes
     ----------
-    dims : int
-        2, or 1 for filters of one row or one column.
+    tile : tuple of int
+        Rows and columns of outputs; (1, m) for filters of one row or one column.
+    r : int
+        Taps along an axis.
     relative_error : float
         rms, of float32, over direct's, with many channels and full pieces (docs/winograd.md).
     stride : int
     """
 
-    m: int
+    tile: tuple[int, int]
     r: int
-    dims: int
     relative_error: float
     stride: int = 1
     learns: bool = False  # whether it has a filter's gradient
@@ -233,8 +234,13 @@ class Winograd:
 
     @property
     def name(self) -> str:
-        m, r = ((f"{n}x{n}" if self.dims == 2 else str(n)) for n in (self.m, self.r))
-        return f"winograd_{m}_{r}" + ("_stride2" if self.stride == 2 else "")
+        sizes = ("x".join(map(str, n[-self.dims :])) for n in (self.tile, (self.r, self.r)))
+        return "_".join(("winograd", *sizes)) + ("_stride2" if self.stride == 2 else "")
+
+    @property
+    def dims(self) -> int:
+        """Axes of the filter of more than one tap."""
+        return 2 if self.tile[0] > 1 else 1
 
     @property
     def supported(self) -> str:
@@ -249,7 +255,7 @@ class Winograd:
     @property
     def _cuts(self) -> bool:
         """Whether longer filters are cut into pieces."""
-        return self.m == self.r and self.stride == 1
+        return self.tile[1] == self.r and self.stride == 1
 
     def supports(self, spec: ConvSpec) -> bool:
         short, long = sorted(spec.kernel)
@@ -286,22 +292,21 @@ class Winograd:
         size, dilation = (h, w), problem.spec.dilation
         if self._upright(problem.spec):
             size, dilation = size[::-1], dilation[::-1]
-        tile = (self.m if self.dims == 2 else 1, self.m)
         # of each first pixel of a dilated axis: tiles of outputs, then those that pieces go on to
         grid = (
             d * (_ceil(_ceil(outputs, d), m) + pieces - 1)
             for outputs, d, m, pieces in zip(
-                size, dilation, tile, self._pieces(problem.spec), strict=True
+                size, dilation, self.tile, self._pieces(problem.spec), strict=True
             )
         )
         _, pieces, depth, filters = self._shape(problem.spec)
-        products: int = self._points**self.dims
-        return n * math.prod(grid) * products * pieces * depth * filters
+        return n * math.prod(grid) * math.prod(self._points) * pieces * depth * filters
 
     @property
-    def _points(self) -> int:
-        """Products of a tile along an axis."""
-        return self.stride * self.m + self.r - self.stride
+    def _points(self) -> tuple[int, int]:
+        """Products of a tile along rows and along columns."""
+        high, wide = (self.stride * (m - 1) + self.r for m in self.tile)
+        return (high if self.dims == 2 else 1, wide)
 
     def _pieces(self, spec: ConvSpec) -> tuple[int, int]:
         rows, columns = sorted(spec.kernel) if self.dims == 1 else spec.kernel
@@ -316,9 +321,9 @@ class Winograd:
 
     def _shape(self, spec: ConvSpec) -> tuple[int, int, int, int]:
         # with stride 2 those of odd inputs share a filter
-        products = (self._points if self.stride == 1 else self.m + 2) ** self.dims
+        points = self._points if self.stride == 1 else [m + 2 for m in self.tile[-self.dims :]]
         rows, columns = self._pieces(spec)
-        return (products, rows * columns, spec.in_channels // spec.groups, spec.out_channels)
+        return (math.prod(points), rows * columns, spec.in_channels // spec.groups, spec.out_channels)
 
     def pack(
         self,
@@ -336,7 +341,7 @@ class Winograd:
 
     def _kind(self, packed: Filter, spec: ConvSpec) -> int:
         """Where its transform is among those of a level."""
-        return _transform(packed.level, spec.dtype.itemsize, (self.m, self._points, self.dims))
+        return _transform(packed.level, spec.dtype.itemsize, (self.tile, self._points))
 
     def bind(self, problem: ConvProblem, packed: Filter) -> Call:
         upright = self._upright(problem.spec)
@@ -425,8 +430,8 @@ class Fourier:
 
 
 @lru_cache(64)
-def _transform(level: str, itemsize: int, kind: tuple[int, int, int]) -> int:
-    """Where the transform of m outputs, n products and dims axes is among those of a level."""
+def _transform(level: str, itemsize: int, kind: tuple[tuple[int, int], tuple[int, int]]) -> int:
+    """Where the transform of a tile of outputs and so many points is among those of a level."""
     return winograd.transforms(level, itemsize).index(kind)
 
 
@@ -471,20 +476,22 @@ def plan_arguments(problem: ConvProblem, upright: bool) -> tuple[Any, ...]:
 ALGORITHMS: tuple[Algorithm, ...] = (
     Depthwise(),
     Grouped(),
-    Winograd(4, 3, 2, 1.65, learns=True),
-    Winograd(2, 3, 2, 0.6),
-    Winograd(6, 3, 2, 7.0),
-    Winograd(2, 5, 2, 1.1, learns=True),
-    Winograd(4, 5, 2, 4.0),
-    Winograd(4, 4, 2, 2.5),
-    Winograd(3, 2, 2, 0.87),
-    Winograd(4, 2, 2, 1.45),
-    Winograd(4, 3, 2, 0.75, stride=2),
-    Winograd(3, 3, 2, 0.5, stride=2),
-    Winograd(4, 3, 1, 1.3),
-    Winograd(4, 4, 1, 1.6),
-    Winograd(5, 2, 1, 1.65),
-    Winograd(4, 3, 1, 0.9, stride=2),
+    Winograd((4, 4), 3, 1.65, learns=True),
+    Winograd((2, 4), 3, 1.0),
+    Winograd((2, 2), 3, 0.6),
+    Winograd((6, 6), 3, 7.0),
+    Winograd((2, 2), 5, 1.1, learns=True),
+    Winograd((2, 4), 5, 2.1),
+    Winograd((4, 4), 5, 4.0),
+    Winograd((4, 4), 4, 2.5),
+    Winograd((3, 3), 2, 0.87),
+    Winograd((4, 4), 2, 1.45),
+    Winograd((4, 4), 3, 0.75, stride=2),
+    Winograd((3, 3), 3, 0.5, stride=2),
+    Winograd((1, 4), 3, 1.3),
+    Winograd((1, 4), 4, 1.6),
+    Winograd((1, 5), 2, 1.65),
+    Winograd((1, 4), 3, 0.9, stride=2),
     Fourier(),
     Dot(),
     Direct(),

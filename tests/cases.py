@@ -130,7 +130,7 @@ class Case:
         operands = {"residual": residual, **self.oracle_parameters(), **changed}
         for algorithm in candidates(self.spec(x.dtype), self.algorithm):
             if isinstance(algorithm, Winograd):
-                transform = (algorithm.m, algorithm.r, algorithm.stride, algorithm.dims)
+                transform = (algorithm.tile, algorithm.r, algorithm.stride)
                 yield winograd_bound.tolerance(x.dtype, transform, x, weight, bias, **operands)
             elif isinstance(algorithm, Fourier):
                 yield fourier_bound.tolerance(x.dtype, x, weight, bias, **operands)

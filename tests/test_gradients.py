@@ -95,7 +95,7 @@ def check_weight_grad(case, dtype, algorithm="direct"):
     rest = {**oracle_parameters(case), "pad_value": case.pad_value}
     wanted = reference.conv2d_weight_grad(image(x), image(dy), shape, **rest).reshape(weight.shape)
     if algorithm != "direct":
-        transform = next((a.m, a.r) for a in ALGORITHMS if a.name == algorithm)
+        transform = next((a.tile[0], a.r) for a in ALGORITHMS if a.name == algorithm)
         del rest["stride"], rest["pad_value"]
         assert_within(
             got, wanted, winograd_bound.weight_grad_tolerance(dtype, transform, x, dy, **rest)
@@ -312,7 +312,7 @@ def test_input_grad_by_winograd(level, dtype, algorithm):
     cropped = dy[:, max(top - kh + 1, 0) :, : dy.shape[2] - max(right - kw + 1, 0)]
     padding = tuple(tuple(max(p, 0) for p in side) for side in padding)
     wanted = reference.conv2d(cropped, flipped, padding=padding)
-    transform = (chosen.m, chosen.r, chosen.stride, chosen.dims)
+    transform = (chosen.tile, chosen.r, chosen.stride)
     bound = winograd_bound.tolerance(dtype, transform, cropped, flipped, padding=padding)
     assert_within(got, wanted, bound)
 

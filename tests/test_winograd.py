@@ -23,8 +23,10 @@ from fastconv.problem import ConvProblem
 KERNELS = {
     "winograd_4x4_3x3": ([(3, 3)], [(3, 4), (2, 3), (1, 3), (3,), (5, 5)]),
     "winograd_2x2_3x3": ([(3, 3)], [(3, 4), (3, 1), (3,), (5, 5)]),
+    "winograd_2x4_3x3": ([(3, 3)], [(2, 4), (4, 2), (1, 3), (3,), (5, 5)]),
     "winograd_6x6_3x3": ([(3, 3)], [(2, 2), (1, 3), (3,), (7, 7)]),
     "winograd_2x2_5x5": ([(5, 5)], [(3, 3), (5, 4), (1, 5), (5,)]),
+    "winograd_2x4_5x5": ([(5, 5)], [(3, 3), (2, 4), (5, 1), (5,)]),
     "winograd_4x4_5x5": ([(5, 5)], [(3, 3), (4, 5), (5, 1), (5,)]),
     "winograd_4x4_4x4": ([(4, 4), (5, 7), (9, 4)], [(3, 4), (7, 3), (1, 8), (4,)]),
     "winograd_3x3_2x2": ([(2, 2)], [(2, 3), (1, 2), (2,), (4, 4)]),
@@ -39,8 +41,10 @@ KERNELS = {
 SUPPORTED = {
     "winograd_4x4_3x3": "stride 1 with a filter of 3 rows and columns",
     "winograd_2x2_3x3": "stride 1 with a filter of 3 rows and columns",
+    "winograd_2x4_3x3": "stride 1 with a filter of 3 rows and columns",
     "winograd_6x6_3x3": "stride 1 with a filter of 3 rows and columns",
     "winograd_2x2_5x5": "stride 1 with a filter of 5 rows and columns",
+    "winograd_2x4_5x5": "stride 1 with a filter of 5 rows and columns",
     "winograd_4x4_5x5": "stride 1 with a filter of 5 rows and columns",
     "winograd_4x4_4x4": "stride 1 with a filter of at least 4 rows and columns",
     "winograd_3x3_2x2": "stride 1 with a filter of 2 rows and columns",
@@ -53,11 +57,13 @@ SUPPORTED = {
     "winograd_4_3_stride2": "stride 2 with a filter of 3 taps along one axis and no dilation",
 }
 VARIANTS = {a.name: a for a in ALGORITHMS if isinstance(a, Winograd)}
-TRANSFORMS = sorted({(a.m, a.r, a.stride) for a in VARIANTS.values()})
+TRANSFORMS = sorted({(m, a.r, a.stride) for a in VARIANTS.values() for m in a.tile if m > 1})
 EACH = [(name, kernel) for name, (kernels, _) in KERNELS.items() for kernel in kernels]
 each = pytest.mark.parametrize(("name", "kernel"), EACH, ids=str)
 each_variant = pytest.mark.parametrize("name", KERNELS)
 each_transform = pytest.mark.parametrize(("m", "r", "stride"), TRANSFORMS)
+TILES = sorted({(a.tile, a.r, a.stride) for a in VARIANTS.values()})
+each_tile = pytest.mark.parametrize(("tile", "r", "stride"), TILES, ids=str)
 ALL = {"bias": True, "residual": True, "activation": "relu6"}
 
 
@@ -115,53 +121,60 @@ def test_the_header_is_what_the_script_makes():
 def test_every_level_has_every_transform(level, dtype):
     made = native.transforms(level, np.dtype(dtype).itemsize)
     assert len(set(made)) == len(made)
-    wanted = {(a.m, a.stride * (a.m - 1) + a.r, a.dims) for a in VARIANTS.values()}
-    assert wanted == set(made)
+    assert {(tile, points(tile, r, stride)) for tile, r, stride in TILES} == set(made)
 
 
-def transformed(level, m, stride, weight):
-    """(axes, packed filter) by the transforms along columns, of the first row, and along both."""
-    made = native.transforms(level, weight.itemsize)
-    r, _, inputs, outputs = weight.shape
-    products = stride * (m - 1) + r
-    unique = products if stride == 1 else m + 2
-    for dims in (1, 2):
-        if (m, products, dims) in made:
-            shape = (unique**dims, 1, inputs, outputs)
-            packed = Filter(shape, 1, "transformed", weight.itemsize, level)
-            kind = made.index((m, products, dims))
-            packed.pack(weight if dims == 2 else weight[:1], None, 1, kind)
-            yield dims, packed.tobytes()
+def points(tile, r, stride):
+    """Products of a tile along rows and columns."""
+    return tuple(stride * (m - 1) + r if m > 1 else 1 for m in tile)
 
 
-@each_transform
-def test_transformed_filter_is_rounded_once(level, dtype, m, r, stride):
-    """With stride 2 the filter of odd inputs, which all have the same, comes once."""
-    weight = np.random.default_rng(0).standard_normal((r, r, 19, 2)).astype(dtype)
+def filter_matrix(m, r, stride):
+    """G without the repetitions that come with stride 2: all odd inputs have the same filter."""
+    if m == 1:
+        return np.ones((1, 1))
     _, g, bt = winograd_bound.matrices(m, r, stride)
     n = len(bt) if stride == 1 else m + 2
     assert (g[n:] == g[n - 1]).all()
-    g = g[:n]
-    for dims, packed in transformed(level, m, stride, weight):
-        wanted = np.einsum("ik,kcf->icf", g, weight[0].astype(np.float64))
-        if dims == 2:
-            wanted = np.einsum("ik,jl,klcf->ijcf", g, g, weight.astype(np.float64))
-        vectors = np.frombuffer(packed, dtype).reshape(n**dims, 19, -1)
-        got, wanted = vectors[..., :2], wanted.reshape(-1, 19, 2)
-        assert not vectors[..., 2:].any()
-        # half a unit in the last place, and a little more where float64 rounds as well
-        slack = 30 * np.finfo(np.float64).eps * abs(weight).sum()
-        assert (abs(got - wanted) <= np.spacing(abs(got)) * 0.5 + slack).all()
+    return g[:n]
 
 
-@each_transform
-def test_filters_are_transformed_where_they_lie_as_from_a_copy(level, dtype, m, r, stride):
-    weight = np.random.default_rng(1).standard_normal((r, r, 19, 64)).astype(dtype)
+def draw(seed, tile, r, outputs, dtype):
+    shape = (1 if tile[0] == 1 else r, r, 19, outputs)
+    return np.random.default_rng(seed).standard_normal(shape).astype(dtype)
+
+
+def transformed(level, tile, r, stride, weight):
+    """The packed filter."""
+    made = native.transforms(level, weight.itemsize)
+    products = math.prod(len(filter_matrix(m, r, stride)) for m in tile)
+    packed = Filter((products, 1, *weight.shape[2:]), 1, "transformed", weight.itemsize, level)
+    packed.pack(weight, None, 1, made.index((tile, points(tile, r, stride))))
+    return packed.tobytes()
+
+
+@each_tile
+def test_transformed_filter_is_rounded_once(level, dtype, tile, r, stride):
+    weight = draw(0, tile, r, 2, dtype)
+    rows, columns = (filter_matrix(m, r, stride) for m in tile)
+    wanted = np.einsum("ik,jl,klcf->ijcf", rows, columns, weight.astype(np.float64))
+    wanted = wanted.reshape(-1, 19, 2)
+    vectors = np.frombuffer(transformed(level, tile, r, stride, weight), dtype)
+    vectors = vectors.reshape(len(wanted), 19, -1)
+    got = vectors[..., :2]
+    assert not vectors[..., 2:].any()
+    # half a unit in the last place, and a little more where float64 rounds as well
+    slack = 30 * np.finfo(np.float64).eps * abs(weight).sum()
+    assert (abs(got - wanted) <= np.spacing(abs(got)) * 0.5 + slack).all()
+
+
+@each_tile
+def test_filters_are_transformed_where_they_lie_as_from_a_copy(level, dtype, tile, r, stride):
+    weight = draw(1, tile, r, 64, dtype)
     layouts = (weight, np.asfortranarray(weight), weight[..., ::-1].copy()[..., ::-1])
-    first, *others = (list(transformed(level, m, stride, w)) for w in layouts)
+    first, *others = (transformed(level, tile, r, stride, w) for w in layouts)
     assert all(other == first for other in others)
-    for _, packed in first:
-        assert np.frombuffer(packed, dtype).all()
+    assert np.frombuffer(first, dtype).all()
 
 
 # The bound
@@ -267,7 +280,10 @@ def test_exact_on_integers_where_the_matrices_are():
     ones = {
         a.name
         for a in VARIANTS.values()
-        if set(points.finite(a.m + a.r - 1 if a.stride == 1 else a.m + 1)) <= {-1, 0, 1}
+        if all(
+            set(points.finite(m + (a.r - 1 if a.stride == 1 else 1))) <= {-1, 0, 1}
+            for m in a.tile[-a.dims :]
+        )
     }
     assert {n for n in KERNELS if n in EXACT} == ones
 
@@ -334,9 +350,10 @@ def reads(case, source):
         d, before = case.per_axis(case.dilation)[i], case.sides[i][0]
         if k == 1:
             return np.array([source(i, p - before) for p in range(out)])
-        step = a.stride * a.m
+        m = a.tile[i] if a.dims == 2 else a.tile[1]
+        step = a.stride * m
         length = -(-k // a.r) * step + a.r - a.stride
-        firsts = [p % d + d * (p // d // a.m * step) - before for p in range(out)]
+        firsts = [p % d + d * (p // d // m * step) - before for p in range(out)]
         return np.array([any(source(i, f + d * j) for j in range(length)) for f in firsts])
 
     return [axis(i) for i in range(len(case.kernel))]

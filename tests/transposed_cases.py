@@ -199,7 +199,7 @@ def tolerance(case, x, weight, bias, residual):
             if isinstance(algorithm, Winograd):
                 error = winograd_bound.tolerance(
                     x.dtype,
-                    (algorithm.m, algorithm.r, algorithm.stride, algorithm.dims),
+                    (algorithm.tile, algorithm.r, algorithm.stride),
                     part.inputs(problem.view(x)),
                     part.filter(weight),
                     part.bias(bias),

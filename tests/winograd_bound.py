@@ -49,19 +49,19 @@ def matrices(m, r, stride):
 
 
 class Axis:
-    """One axis of F(m, r), or of none where the filter has one tap and is not transformed.
+    """One axis of F(m, r), or of none where m is 1: the filter has one tap and is not transformed.
 
     A filter longer than r taps has pieces of r, the last filled up with zeros; piece i of a tile
     reads the i-th tile after it.
     """
 
-    def __init__(self, m, r, stride, taps, transformed):
-        self.m, self.r, self.stride = (m, r, stride) if transformed else (1, 1, 1)
-        self.at, self.g, self.bt = matrices(m, r, stride) if transformed else (np.ones((1, 1)),) * 3
+    def __init__(self, m, r, stride, taps):
+        self.m, self.r, self.stride = (m, r, stride) if m > 1 else (1, 1, 1)
+        self.at, self.g, self.bt = matrices(m, r, stride) if m > 1 else (np.ones((1, 1)),) * 3
         self.n = len(self.bt)
         self.step = self.m * self.stride
         self.pieces = -(-taps // self.r)
-        self.roundings = len(np.unique(self.g, axis=0)) if transformed else 0
+        self.roundings = len(np.unique(self.g, axis=0)) if m > 1 else 0
 
     def tiles(self, outputs):
         return -(-outputs // self.m)
@@ -139,7 +139,10 @@ def _dense(dtype, rows, columns, x, weight):
 
 
 def tolerance(dtype, transform, x, weight, bias=None, *, residual=None, **parameters):
-    """As reference.tolerance, for `transform` (m, r, stride, dims): F(m, r) in `dims` axes."""
+    """As reference.tolerance, for `transform` (tile, r, stride): F(m, r) of each m in the tile.
+
+    A tile (1, m) stands upright where the filter has one column.
+    """
     if weight.ndim == 3:
         x, weight = x[:, None], weight[None]
         residual = None if residual is None else residual[:, None]
@@ -147,8 +150,10 @@ def tolerance(dtype, transform, x, weight, bias=None, *, residual=None, **parame
             parameters[name] = (1, *parameters.get(name, (1,)))
         parameters["padding"] = ((0, 0), *parameters.get("padding", ((0, 0),)))
         return tolerance(dtype, transform, x, weight, bias, residual=residual, **parameters)[:, 0]
-    *transform, dims = transform
-    rows, columns = (Axis(*transform, k, dims == 2 or k > 1) for k in weight.shape[:2])
+    tile, r, stride = transform
+    if tile[0] == weight.shape[1] == 1:
+        tile = tile[::-1]
+    rows, columns = (Axis(m, r, stride, k) for m, k in zip(tile, weight.shape[:2], strict=True))
     oracles = reference.tolerance(np.float64, x, weight, bias, residual=residual, **parameters)
     high, wide = parameters.get("dilation", (1, 1))
     groups = parameters.get("groups", 1)
@@ -182,7 +187,7 @@ def weight_grad_tolerance(dtype, transform, x, dy, *, padding, dilation, groups,
     and of a sum over all tiles.
     """
     m, r = transform
-    axis = Axis(m, r, 1, r, True)
+    axis = Axis(m, r, 1, r)
     padded = reference.pad(x.astype(np.float64), padding, pad_mode, np.float64(0))
     magnitude, tiles = [], 0
     for xg, dyg in zip(np.split(padded, groups, 3), np.split(dy, groups, 3), strict=True):

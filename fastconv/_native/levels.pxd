@@ -137,7 +137,7 @@ cdef extern from "table.h":
         ptrdiff_t sums_product
 
     ctypedef struct fc_winograd:
-        int m, n, dims, unique, taps
+        int m_h, n_h, m_w, n_w, unique, taps
         void (*input)(const fc_winograd_input *) noexcept nogil
         void (*output)(const fc_winograd_output *) noexcept nogil
         void (*filter)(const fc_winograd_filter *) noexcept nogil

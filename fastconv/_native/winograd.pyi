@@ -9,5 +9,5 @@ class Plan(plan.Plan):
     Further arguments: which of `transforms`; (rows, columns) of the filter, and of its pieces.
     """
 
-def transforms(level: str, itemsize: int) -> tuple[tuple[int, int, int], ...]:
-    """(m, n, dims) of each transform: outputs and points along an axis, and how many axes."""
+def transforms(level: str, itemsize: int) -> tuple[tuple[tuple[int, int], tuple[int, int]], ...]:
+    """Of each transform: outputs of a tile, then points, as (rows, columns)."""

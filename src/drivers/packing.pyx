@@ -224,7 +224,7 @@ cdef class Filter:
         cdef char *work
         cdef ptrdiff_t i
         t.kind = &self.table.winograd[kind]
-        t.rows, t.cols = t.kind.taps if t.kind.dims == 2 else 1, t.kind.taps
+        t.rows, t.cols = t.kind.taps if t.kind.n_h > 1 else 1, t.kind.taps
         t.across = ceil_div(weight.shape[1], t.cols)
         t.blocks = ceil_div(self.depth, TRANSFORMED)
         t.bytes = t.rows * t.cols * TRANSFORMED * self.slab_width * self.table.itemsize

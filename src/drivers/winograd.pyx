@@ -1,8 +1,8 @@
 """Winograd convolution: transforms of tiles, and between them products of matrices.
 
-An image is a grid of tiles of m x m outputs, each from n x n inputs. Transformed, tile and filter
-are n * n numbers per channel, and the convolution of a tile is n * n products of matrices, tiles x
-channels by channels x output channels. A filter longer than r taps is cut into pieces of r = m taps:
+An image is a grid of tiles of m_h x m_w outputs, each from n_h x n_w inputs. Transformed, tile and
+filter are n_h * n_w numbers per channel, and the convolution of a tile is as many products of matrices,
+tiles x channels by channels x output channels. A filter longer than r taps is cut into pieces of r = m taps:
 piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the grid has
 pieces - 1 tiles more than outputs. A dilated convolution is one on every dilation-th pixel, for each
 first pixel an image of its own. With stride 2 a tile reads 2 m inputs further than the one before, and
@@ -45,10 +45,11 @@ cdef enum:
 
 
 def transforms(str level, int itemsize):
-    """(m, n, dims) of each transform that there is."""
+    """Outputs of a tile, then points, of each transform that there is: pairs of rows and columns."""
     cdef const fc_table *table = find_table(level, itemsize)
     return tuple([
-        (table.winograd[i].m, table.winograd[i].n, table.winograd[i].dims)
+        ((table.winograd[i].m_h, table.winograd[i].m_w),
+         (table.winograd[i].n_h, table.winograd[i].n_w))
         for i in range(FC_WINOGRADS)
     ])
 
@@ -65,9 +66,8 @@ cdef class Plan(Base):
         kh, kw = kernel
         self.rows_read = (self.size.oh - 1) * self.stride_h + (kh - 1) * self.dilation_h + 1
         self.cols_read = (self.size.ow - 1) * self.stride_w + (kw - 1) * self.dilation_w + 1
-        self.m_w, self.n_w = self.kind.m, self.kind.n
-        self.m_h = self.m_w if self.kind.dims == 2 else 1
-        self.n_h = self.n_w if self.kind.dims == 2 else 1
+        self.m_h, self.n_h = self.kind.m_h, self.kind.n_h
+        self.m_w, self.n_w = self.kind.m_w, self.kind.n_w
         self.points = self.n_h * self.n_w
         self.tile_rows = ceil_div(ceil_div(self.size.oh, self.dilation_h), self.m_h)
         self.tile_cols = ceil_div(ceil_div(self.size.ow, self.dilation_w), self.m_w)

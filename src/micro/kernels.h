@@ -94,46 +94,45 @@ FC_UP_TO_3_TAPS(FC_GROUPED_GRADIENT, 4)
 FC_UP_TO_8(FC_LANEWISE, 0, 0) FC_UP_TO_TALLEST(FC_LANEWISE, 0, 1) FC_UP_TO_8(FC_LANEWISE, 0, 2)
 FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWISE, 1, 2)
 
-/* F(m, r) of n points p, `unique` with filters of their own: along rows and columns, or columns. */
+/* F(m_h x m_w, r x r) of n_h points p_h along rows and n_w points p along columns, `unique` with filters
+ * of their own; and F(m, r) along columns only. */
 #define FC_FILTER_TAPS(m, n, unique) (unique == n ? n - m + 1 : 3)
-#define FC_WINOGRAD_2(m, n, unique, p)                                                         \
-    static void FC_NAME(input_##m##_##p)(const fc_winograd_input *t)                           \
+#define FC_WINOGRAD_2(m_h, n_h, p_h, m, n, unique, p)                                          \
+    static void FC_NAME(input_##m_h##_##m##_##p)(const fc_winograd_input *t)                   \
     {                                                                                          \
-        FC_NAME(input)(t, &fc_points_##p, &fc_points_##p, m);                                  \
+        FC_NAME(input)(t, &fc_points_##p_h, &fc_points_##p, m);                                \
     }                                                                                          \
-    static void FC_NAME(output_##m##_##p)(const fc_winograd_output *t)                         \
+    static void FC_NAME(output_##m_h##_##m##_##p)(const fc_winograd_output *t)                 \
     {                                                                                          \
-        FC_NAME(output)(t, &fc_points_##p, m, &fc_points_##p, m);                              \
+        FC_NAME(output)(t, &fc_points_##p_h, m_h, &fc_points_##p, m);                          \
     }                                                                                          \
-    static void FC_NAME(filter_##m##_##p)(const fc_winograd_filter *t)                         \
+    static void FC_NAME(filter_##m_h##_##m##_##p)(const fc_winograd_filter *t)                 \
     {                                                                                          \
-        FC_NAME(filter)(t, &fc_points_##p, &fc_points_##p, FC_FILTER_TAPS(m, n, unique),       \
-                        unique);                                                               \
+        FC_NAME(filter)(t, &fc_points_##p_h, &fc_points_##p, FC_FILTER_TAPS(m, n, unique));    \
     }
 #define FC_WINOGRAD_1(m, n, unique, p)                                                         \
-    static void FC_NAME(input1_##m##_##p)(const fc_winograd_input *t)                          \
+    static void FC_NAME(input_1_##m##_##p)(const fc_winograd_input *t)                         \
     {                                                                                          \
         FC_NAME(input)(t, 0, &fc_points_##p, m);                                               \
     }                                                                                          \
-    static void FC_NAME(output1_##m##_##p)(const fc_winograd_output *t)                        \
+    static void FC_NAME(output_1_##m##_##p)(const fc_winograd_output *t)                       \
     {                                                                                          \
         FC_NAME(output)(t, 0, 1, &fc_points_##p, m);                                           \
     }                                                                                          \
-    static void FC_NAME(filter1_##m##_##p)(const fc_winograd_filter *t)                        \
+    static void FC_NAME(filter_1_##m##_##p)(const fc_winograd_filter *t)                       \
     {                                                                                          \
-        FC_NAME(filter)(t, 0, &fc_points_##p, FC_FILTER_TAPS(m, n, unique), unique);           \
+        FC_NAME(filter)(t, 0, &fc_points_##p, FC_FILTER_TAPS(m, n, unique));                   \
     }
-#define FC_FORWARD_2(m, n, unique, p)                                                          \
-    m, n, 2, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input_##m##_##p),                   \
-        FC_NAME(output_##m##_##p), FC_NAME(filter_##m##_##p)
-#define FC_ENTRY_2(m, n, unique, p) {FC_FORWARD_2(m, n, unique, p), 0, 0},
-#define FC_ENTRY_1(m, n, unique, p)                                                            \
-    {m, n, 1, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input1_##m##_##p),                 \
-     FC_NAME(output1_##m##_##p), FC_NAME(filter1_##m##_##p), 0, 0},
+#define FC_FORWARD(m_h, n_h, m, n, unique, p)                                                  \
+    m_h, n_h, m, n, unique, FC_FILTER_TAPS(m, n, unique), FC_NAME(input_##m_h##_##m##_##p),    \
+        FC_NAME(output_##m_h##_##m##_##p), FC_NAME(filter_##m_h##_##m##_##p)
+#define FC_ENTRY_2(m_h, n_h, p_h, m, n, unique, p)                                             \
+    {FC_FORWARD(m_h, n_h, m, n, unique, p), 0, 0},
+#define FC_ENTRY_1(m, n, unique, p) {FC_FORWARD(1, 1, m, n, unique, p), 0, 0},
 
-/* Those that have a filter's gradient. */
+/* Those that have a filter's gradient: squares. */
 #define FC_LEARNING_2(m, n, unique, p)                                                         \
-    FC_WINOGRAD_2(m, n, unique, p)                                                             \
+    FC_WINOGRAD_2(m, n, p, m, n, unique, p)                                                    \
     static void FC_NAME(spread_##m##_##p)(const fc_winograd_spread *t)                         \
     {                                                                                          \
         FC_NAME(spread)(t, &fc_points_##p, m);                                                 \
@@ -143,12 +142,15 @@ FC_UP_TO_8(FC_LANEWISE, 1, 0) FC_UP_TO_8(FC_LANEWISE, 1, 1) FC_UP_TO_8(FC_LANEWI
         FC_NAME(collect)(t, &fc_points_##p, n - m + 1);                                        \
     }
 #define FC_LEARNING_ENTRY_2(m, n, unique, p)                                                   \
-    {FC_FORWARD_2(m, n, unique, p), FC_NAME(spread_##m##_##p), FC_NAME(collect_##m##_##p)},
+    {FC_FORWARD(m, n, m, n, unique, p), FC_NAME(spread_##m##_##p), FC_NAME(collect_##m##_##p)},
 
 #define FC_EACH_WINOGRAD(TWO, LEARNING_2, ONE)                                                 \
-    TWO(2, 4, 4, 4) LEARNING_2(4, 6, 6, 6) LEARNING_2(2, 6, 6, 6) TWO(4, 7, 7, 7)              \
-    TWO(6, 8, 8, 8) TWO(4, 8, 8, 8) TWO(3, 4, 4, 4) TWO(4, 5, 5, 5) TWO(3, 7, 5, 4_and_3)      \
-    TWO(4, 9, 6, 5_and_4) ONE(4, 6, 6, 6) ONE(4, 7, 7, 7) ONE(5, 6, 6, 6) ONE(4, 9, 6, 5_and_4)
+    TWO(2, 4, 4, 2, 4, 4, 4) TWO(2, 4, 4, 4, 6, 6, 6) LEARNING_2(4, 6, 6, 6)                   \
+    TWO(6, 8, 8, 6, 8, 8, 8) LEARNING_2(2, 6, 6, 6) TWO(2, 6, 6, 4, 8, 8, 8)                   \
+    TWO(4, 8, 8, 4, 8, 8, 8) TWO(4, 7, 7, 4, 7, 7, 7) TWO(3, 4, 4, 3, 4, 4, 4)                 \
+    TWO(4, 5, 5, 4, 5, 5, 5) TWO(3, 7, 4_and_3, 3, 7, 5, 4_and_3)                              \
+    TWO(4, 9, 5_and_4, 4, 9, 6, 5_and_4) ONE(4, 6, 6, 6) ONE(4, 7, 7, 7) ONE(5, 6, 6, 6)       \
+    ONE(4, 9, 6, 5_and_4)
 
 FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
 

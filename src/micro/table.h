@@ -195,16 +195,16 @@ typedef struct {
 
 /* The transforms of one F(m, r); those of the filter's gradient are for stride 1, or NULL. */
 typedef struct {
-    int m, n, dims; /* outputs and points along an axis; 1: along columns only, 2: both */
-    int unique;     /* points of different filters: all odd inputs have the same */
-    int taps;       /* of a filter, along an axis */
+    int m_h, n_h, m_w, n_w; /* outputs and points of a tile; of rows 1: along columns only */
+    int unique; /* points of different filters along an axis: all odd inputs have the same */
+    int taps;   /* of a filter, along an axis */
     void (*input)(const fc_winograd_input *);
     void (*output)(const fc_winograd_output *);
     void (*filter)(const fc_winograd_filter *);
     void (*spread)(const fc_winograd_spread *);
     void (*collect)(const fc_winograd_collect *);
 } fc_winograd;
-enum { FC_WINOGRADS = 14 };
+enum { FC_WINOGRADS = 16 };
 
 typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */

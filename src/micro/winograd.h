@@ -405,19 +405,26 @@ static inline __attribute__((always_inline)) void FC_NAME(forward_filter)(const 
         u[s->n - s->odd] = g[1];
 }
 
+/* Products along an axis that have filters of their own. */
+static inline __attribute__((always_inline)) int FC_NAME(filters)(const fc_points *s)
+{
+    return s->odd ? s->n - s->odd + 1 : s->n;
+}
+
 /* Bytes of each product that are written at a time: the products are often a multiple of what fills a
  * way of the caches apart, so that no cache would hold a line of each. (With half as many, filters that
  * L2 holds take three quarters of the time, larger ones 1.3 times.) */
 #define FC_FILTER_BYTES 1024
 
-/* Filters of r taps along rows (`rows` NULL: 1) and columns, with n products of different filters;
- * what is computed is rounded once, at the end. */
+/* Filters of r taps along rows (`rows` NULL: 1) and columns; what is computed is rounded once, at the
+ * end. */
 static inline __attribute__((always_inline)) void FC_NAME(filter)(const fc_winograd_filter *t,
                                                                   const fc_points *rows,
                                                                   const fc_points *cols,
-                                                                  const int r, const int n)
+                                                                  const int r)
 {
-    const int high = rows ? r : 1, products = rows ? n : 1;
+    const int high = rows ? r : 1, products = rows ? FC_NAME(filters)(rows) : 1;
+    const int n = FC_NAME(filters)(cols);
     const ptrdiff_t bytes = t->bytes, most = FC_FILTER_BYTES / bytes, row = t->filter_row;
     const ptrdiff_t tap = t->filter_tap, next = t->filter_input;
     char stage[FC_MAX_POINTS * FC_MAX_POINTS][FC_FILTER_BYTES] __attribute__((aligned(64)));
