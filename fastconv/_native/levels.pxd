@@ -57,13 +57,15 @@ cdef extern from "table.h":
         const ptrdiff_t *inputs
         ptrdiff_t rows, row
         ptrdiff_t x_line, lines, cols
-        ptrdiff_t stride, x_row, x_phase
+        ptrdiff_t x_row, x_phase, low, high
         const char *filter
         const char *bias
         ptrdiff_t outs
         char *out
         ptrdiff_t out_line, out_channel
         const fc_activation *activation
+
+    ctypedef void (*fc_planewise_function)(const fc_planewise *) noexcept nogil
 
     ctypedef struct fc_gradient:
         ptrdiff_t images, rows, cols
@@ -152,7 +154,8 @@ cdef extern from "table.h":
         int lanewise_pixels[2][3]
         int lanewise_taps[2][3]
         fc_lanewise_function lanewise[2][3][14]
-        void (*planewise)(const fc_planewise *) noexcept nogil
+        fc_planewise_function planewise
+        fc_planewise_function plane_rows[2][3]
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]
         fc_gradient_function grouped_gradient[3][3]
@@ -164,7 +167,7 @@ cdef extern from "table.h":
                      ptrdiff_t count) noexcept nogil
         void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,
                      ptrdiff_t count) noexcept nogil
-        fc_winograd winograd[14]
+        fc_winograd winograd[16]
         void (*winograd_square)(const fc_winograd_square *) noexcept nogil
         void (*winograd_square_gradient)(const fc_winograd_square_gradient *) noexcept nogil
         double (*peak)(ptrdiff_t steps) noexcept nogil

@@ -12,7 +12,7 @@ from libc.string cimport memcpy, memset
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    fc_lanewise, fc_lanewise_function, fc_planewise, fc_table, l2_bytes, multiply_cycles,
+    fc_lanewise, fc_lanewise_function, fc_planewise, fc_planewise_function, fc_table, l2_bytes, multiply_cycles,
 )
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div, find_lanes
@@ -246,7 +246,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint staged = arrays.out.c != item or arrays.out.run > 0   # tiles cross slabs
         if (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
-                and arrays.residual.data == NULL and self.size.ow >= self.filter.table.lanes):
+                and arrays.residual.data == NULL and 2 * self.size.ow > self.filter.table.lanes):
             return PLANES
         return (0 if self.readable_in_place(&arrays.x) else COPIED) | (STAGED if staged else 0)
 
@@ -471,6 +471,15 @@ cdef class Plan(Base):
         b.bytes = b.copies_bytes + b.table_bytes + L1_LINE
         return b
 
+    cdef fc_planewise_function rows_function(self, const Axis *down) noexcept nogil:
+        """That of such filters, or NULL."""
+        cdef ptrdiff_t kernel = self.filter.kh, stride = self.stride_w
+        if (self.grouped or kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= 7
+                or stride != self.stride_h or stride > 2 or not down.every
+                or self.dilation_h > 1 or self.dilation_w > 1):
+            return NULL
+        return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
+
     cdef void run_planes(self, const Arrays *arrays, const Blocking *b, ptrdiff_t index, char *work,
                          int thread) noexcept nogil:
         """Compute one block of output pixels for one chunk of groups."""
@@ -494,8 +503,8 @@ cdef class Plan(Base):
         cdef Band *bands = <Band *>(inputs + self.filter.reduction())
         cdef Run *lines = <Run *>(bands + b.rows)
         cdef Run *pieces = lines + down.count
-        cdef ptrdiff_t line_runs = 0, column_runs = 0
-        cdef ptrdiff_t band_count = self.find_bands(row, rows, bands)
+        cdef ptrdiff_t line_runs = 0, column_runs = 0, band_count
+        cdef fc_planewise_function function = self.rows_function(&down)
         cdef fc_planewise t
         cdef Timer timer = start_timer(arrays, thread)
 
@@ -521,11 +530,17 @@ cdef class Plan(Base):
                     inputs[(i * depth + c) * self.filter.kw + j] = (
                         i * down.per_tap * line + c * plane
                         + (o % self.stride_w * columns + o // self.stride_w) * item)
+        if function == NULL:
+            function = table.planewise
+            band_count = self.find_bands(row, rows, bands)
+        else:   # it leaves out rows of padding by itself
+            bands[0], band_count = Band(0, rows, 0, self.filter.kh), 1
+            t.low, t.high = 0, down.count
+            if self.skips_padding:
+                t.low = self.top - row * self.stride_h
+                t.high = t.low + self.size.h
         t.row = self.filter.kw * depth
         t.x_row, t.x_phase = line, columns * item
-        t.stride = self.stride_w if (
-            self.stride_h == self.stride_w and self.stride_w <= 2 and self.dilation_h == 1
-            and self.dilation_w == 1 and down.every) else 0
         t.x_line = down.per_output * line
         t.cols = cols
         t.out_line, t.out_channel = arrays.out.h, arrays.out.c
@@ -558,6 +573,6 @@ cdef class Plan(Base):
                     t.filter = (self.filter.memory + position * self.filter.reduction()
                                 + bands[i].low * filter_row + lane * item)
                     t.out = at(&arrays.out, n, row + bands[i].row, col, channel)
-                    table.planewise(&t)
+                    function(&t)
                 o += t.outs
             lap(&timer, PRODUCTS)

@@ -134,11 +134,22 @@ static void FC_NAME(copy_lines)(char *dst, ptrdiff_t dst_line, const char *src, 
     }
 }
 
-/* Lines of every other element, `size` of them, at least as many as lanes. */
+/* Lines of every other element, `size` of them. */
 #define FC_EVERY_OTHER(l) ((l) * 2 + ((l) >= FC_LANES / 2))
 static void FC_NAME(copy_every_other)(char *dst, ptrdiff_t dst_line, const char *src,
                                       ptrdiff_t src_line, ptrdiff_t lines, ptrdiff_t size)
 {
+    if (size < FC_LANES) {
+        const ptrdiff_t read = 2 * size - 1;
+        for (; lines > 0; lines--, dst += dst_line, src += src_line) {
+            const FC_VECTOR a = FC_NAME(load_at_most)(src, read);
+            const FC_VECTOR b = read < FC_LANES
+                                    ? a
+                                    : FC_NAME(load_part)(src + FC_BYTES - FC_SIZE, read + 1 - FC_LANES);
+            FC_NAME(store_part)(dst, FC_SHUFFLE(a, b, FC_EVERY_OTHER), size);
+        }
+        return;
+    }
     for (; lines > 0; lines--, dst += dst_line, src += src_line)
         for (ptrdiff_t i = 0; i < size; i += FC_LANES) {
             const ptrdiff_t at = FC_NAME(block)(i, size) * FC_SIZE;
@@ -178,7 +189,7 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
             FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
     } else if (dst_channel == item && src_channel == 0 && src_pixel == 0)
         FC_NAME(fill)(dst, dst_pixel, src, pixels, channels);
-    else if (dst_channel == item && src_channel == 2 * item && channels >= FC_LANES)
+    else if (dst_channel == item && src_channel == 2 * item)
         FC_NAME(copy_every_other)(dst, dst_pixel, src, src_pixel, pixels, channels);
     else if ((src_pixel == item && dst_channel == item) ||
              (src_channel == item && dst_pixel == item))

@@ -60,23 +60,31 @@ static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(plane_shift)(cons
 #define FC_AFTER_2(l) ((l) + 2)
 #define FC_AFTER_3(l) ((l) + 3)
 #define FC_AFTER_4(l) ((l) + 4)
+#define FC_AFTER_5(l) ((l) + 5)
+#define FC_AFTER_6(l) ((l) + 6)
     (void)p;
     return by == 0   ? a
            : by == 1 ? FC_SHUFFLE(a, b, FC_AFTER_1)
            : by == 2 ? FC_SHUFFLE(a, b, FC_AFTER_2)
            : by == 3 ? FC_SHUFFLE(a, b, FC_AFTER_3)
-                     : FC_SHUFFLE(a, b, FC_AFTER_4);
+           : by == 4 ? FC_SHUFFLE(a, b, FC_AFTER_4)
+           : by == 5 ? FC_SHUFFLE(a, b, FC_AFTER_5)
+                     : FC_SHUFFLE(a, b, FC_AFTER_6);
 #else
     (void)b;
     return by == 0 ? a : FC_NAME(load)(p + by * FC_SIZE);
 #endif
 }
 
-/* Four rows of outputs of one channel from rows of inputs, each of which is loaded once. */
+/* Four rows of outputs of one channel from row `first` on, as far as there are so many; each row of
+ * inputs is loaded once, those of padding not at all. */
 static inline __attribute__((always_inline)) void FC_NAME(plane_rows)(
-    const fc_planewise *t, const char *x, char *out, ptrdiff_t width, const int taps,
-    const int stride)
+    const fc_planewise *t, ptrdiff_t first, ptrdiff_t col, const int taps, const int stride)
 {
+    const ptrdiff_t width = t->cols - col < FC_LANES ? t->cols - col : FC_LANES;
+    const ptrdiff_t low = t->low - first * stride, high = t->high - first * stride;
+    const char *x = t->x + first * t->x_line + col * FC_SIZE;
+    char *out = t->out + first * t->out_line + col * FC_SIZE;
     FC_VECTOR acc[4];
 FC_UNROLL
     for (int i = 0; i < 4; i++)
@@ -84,6 +92,8 @@ FC_UNROLL
 FC_UNROLL
     for (int y = 0; y < 3 * stride + taps; y++, x += t->x_row) {
         FC_VECTOR a[2], b[2];
+        if (y < low || y >= high)
+            continue;
 FC_UNROLL
         for (int i = 0; i < stride; i++) {
             a[i] = *(const FC_VECTOR *)(x + i * t->x_phase);
@@ -103,8 +113,27 @@ FC_UNROLL
             }
         }
     }
-    FC_NAME(plane_store)(t, out, t->out_line, width, acc, 4);
+    if (t->lines >= 4)
+        FC_NAME(plane_store)(t, out, t->out_line, width, acc, 4);
+    else
+FC_UNROLL
+        for (int i = 0; i < 3; i++)
+            if (i < t->lines)
+                FC_NAME(plane_store)(t, out + i * t->out_line, 0, width, acc + i, 1);
 }
+
+/* All rows, four at a time; the last four begin with some that were done. */
+#define FC_PLANE_ROWS(taps, stride)                                                            \
+    static void FC_NAME(plane_rows_##taps##_##stride)(const fc_planewise *t)                   \
+    {                                                                                          \
+        for (ptrdiff_t y = 0; y < t->lines; y += 4) {                                          \
+            const ptrdiff_t first = y + 4 <= t->lines || t->lines < 4 ? y : t->lines - 4;      \
+            for (ptrdiff_t col = 0; col < t->cols; col += FC_LANES)                            \
+                FC_NAME(plane_rows)(t, first, col, taps, stride);                              \
+        }                                                                                      \
+    }
+
+FC_PLANE_ROWS(3, 1) FC_PLANE_ROWS(5, 1) FC_PLANE_ROWS(7, 1) FC_PLANE_ROWS(3, 2) FC_PLANE_ROWS(5, 2)
 
 static inline __attribute__((always_inline)) void FC_NAME(plane_outs)(const fc_planewise *t,
                                                                       const int outs)
@@ -116,15 +145,7 @@ static inline __attribute__((always_inline)) void FC_NAME(plane_outs)(const fc_p
             const ptrdiff_t width = t->cols - col < FC_LANES ? t->cols - col : FC_LANES;
             const char *x = t->x + y * t->x_line + col * FC_SIZE;
             char *out = t->out + y * t->out_line + col * FC_SIZE;
-#define FC_ROWS(taps, s)                                                                       \
-    if (outs == 1 && t->stride == s && t->rows == taps && t->row == taps)                      \
-    FC_NAME(plane_rows)(t, x, out, width, taps, s)
-            FC_ROWS(3, 1);
-            else FC_ROWS(3, 2);
-            else FC_ROWS(5, 1);
-            else FC_ROWS(5, 2);
-            else FC_NAME(plane_vectors)(t, x, t->x_line, out, t->out_line, width, outs, most);
-#undef FC_ROWS
+            FC_NAME(plane_vectors)(t, x, t->x_line, out, t->out_line, width, outs, most);
         }
     for (; y < t->lines; y++) {
         const char *x = t->x + y * t->x_line;

@@ -77,15 +77,18 @@ typedef struct {
     const ptrdiff_t *inputs; /* with so many bytes to each of its inputs, */
     ptrdiff_t rows, row;     /* in the order of the filter, whose rows have so many inputs */
     ptrdiff_t x_line, lines, cols;
-    /* 1 or 2: that of dense taps, whose rows are so far apart, and in them the columns of odd number
-     * from those of even number; x and these are aligned. 0: any other */
-    ptrdiff_t stride, x_row, x_phase;
+    /* for functions of a filter of so many rows, each of as many inputs: rows of x are so far apart,
+     * and with stride 2 columns of odd number from those of even number; both are aligned. Rows
+     * from low on, and below high, are not padding */
+    ptrdiff_t x_row, x_phase, low, high;
     const char *filter, *bias; /* as packed for lanewise; of the first output channel */
     ptrdiff_t outs;
     char *out;
     ptrdiff_t out_line, out_channel;
     const fc_activation *activation; /* NULL: none */
 } fc_planewise;
+
+typedef void (*fc_planewise_function)(const fc_planewise *);
 
 /* One register tile of the filter gradient, of `inputs` filter elements x one or two vectors of
  * output channels: out[i][o] += the sum over pixels of x[pixel][i] * dy[pixel][o]. */
@@ -217,7 +220,7 @@ typedef struct {
     fc_tile_function dot[FC_MAX_DOTS][FC_MAX_PIXELS];
     int lanewise_pixels[2][3], lanewise_taps[2][3]; /* the most; taps: that share loads */
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
-    void (*planewise)(const fc_planewise *);
+    fc_planewise_function planewise, plane_rows[2][3]; /* of strides 1 and 2, 3, 5 and 7 rows or NULL */
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs; grouped: of
      * [inputs of a tap - 2][taps - 1] */
     fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];
