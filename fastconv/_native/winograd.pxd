@@ -8,13 +8,14 @@ cdef inline double square_cycles(const fc_table *table, double multiply_adds) no
     return 1.5 * multiply_cycles(table) * multiply_adds
 
 
-# Tiles of a row of the grid.
+# Tiles of a row of the grid: of each of its columns one for each first pixel of a dilated axis.
 cdef struct Tiles:
-    ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels
-    ptrdiff_t row, col, count       # tile row, first tile column, tiles
+    ptrdiff_t n, phase_h            # image, first row of its pixels
+    ptrdiff_t row, col, cols        # tile row, first tile column, tile columns
+    ptrdiff_t count                 # tiles
 
 
-# Columns of the image that lie side by side in a row of tiles, from its `first` on.
+# Columns of the image that lie side by side, from the `first` of those that tiles read on.
 cdef struct Segment:
     ptrdiff_t first, col, count
 

@@ -5,7 +5,7 @@ filter are n_h * n_w numbers per channel, and the convolution of a tile is as ma
 tiles x channels by channels x output channels. A filter longer than r taps is cut into pieces of r = m taps:
 piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the grid has
 pieces - 1 tiles more than outputs. A dilated convolution is one on every dilation-th pixel, for each
-first pixel an image of its own. With stride 2 a tile reads 2 m inputs further than the one before, and
+first pixel an image of its own; tiles that differ in the first column alone follow one another. With stride 2 a tile reads 2 m inputs further than the one before, and
 products of odd inputs (points.py) share a filter.
 
 A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An item transforms its
@@ -93,7 +93,7 @@ cdef class Plan(Base):
 
     cdef ptrdiff_t halo(self) noexcept nogil:
         """Transformed tiles that a block reads beyond its own."""
-        return (self.pieces_h - 1) * self.grid_cols + self.pieces_w - 1
+        return self.dilation_w * ((self.pieces_h - 1) * self.grid_cols + self.pieces_w - 1)
 
     cdef ptrdiff_t finished(self) noexcept nogil:
         """Output channels that are transformed back together, at most."""
@@ -102,10 +102,11 @@ cdef class Plan(Base):
     cdef Blocking cut(self, ptrdiff_t threads, bint gathered, bint staged) noexcept nogil:
         """The blocking that should take least time with this many threads.
 
-        Blocks are as long as some of the tallest register tiles, or a share of a thread's work.
+        Blocks are as long as some of the tallest register tiles, or a share of a thread's work, in
+        whole columns of tiles.
         """
         cdef Blocking b, best
-        cdef ptrdiff_t tall = self.filter.table.pixels, i, share
+        cdef ptrdiff_t tall = self.filter.table.pixels, i, share, whole
         memset(&best, 0, sizeof(best))
         best.cycles = -1
         b.chunks = 1
@@ -117,6 +118,8 @@ cdef class Plan(Base):
                 b.tiles = tall * i if i < 5 else ceil_div(self.total, share * (i - 4))
                 b.blocks = ceil_div(self.total, b.tiles)
                 b.tiles = SQUARE_TILES if self.square else ceil_div(self.total, b.blocks)
+                whole = b.tiles + (self.dilation_w - 1 if i > 4 else 0)
+                b.tiles = max(1, whole // self.dilation_w) * self.dilation_w
                 b.blocks = ceil_div(self.total, b.tiles)
                 self.measure(&b, threads, gathered, staged)
                 if best.cycles < 0 or b.cycles < best.cycles:
@@ -143,7 +146,8 @@ cdef class Plan(Base):
         cdef double outputs = self.m_h * self.m_w * wide
         b.reading = self.find_reading(gathered)
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
-        b.staged = max(1, STAGED_BYTES // (self.m_h * self.m_w * written)) if staged else 0
+        b.staged = self.dilation_w * max(
+            1, STAGED_BYTES // (self.m_h * self.m_w * written * self.dilation_w)) if staged else 0
         b.outputs_bytes = b.staged * self.m_h * self.m_w * written
         # odd numbers of lines, or all products and all tiles would share few sets of L1
         b.inputs.vector, b.inputs.product = lanes * item, (self.pixel // L1_LINE | 1) * L1_LINE
@@ -254,16 +258,15 @@ cdef class Plan(Base):
             inputs += self.filter.depth * item
 
     cdef Tiles tiles_at(self, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
-        """The tiles of a row, as many as there are from the first on."""
+        """The tiles of a row, as many as there are from the first on: of whole columns."""
         cdef Tiles t
-        cdef ptrdiff_t rest
-        t.col = first % self.grid_cols
-        t.count = min(self.grid_cols - t.col, last - first)
-        rest = first // self.grid_cols
+        cdef ptrdiff_t rest = first // self.dilation_w
+        t.col = rest % self.grid_cols
+        t.cols = min(self.grid_cols - t.col, (last - first) // self.dilation_w)
+        t.count = t.cols * self.dilation_w
+        rest //= self.grid_cols
         t.row = rest % self.grid_rows
         rest //= self.grid_rows
-        t.phase_w = rest % self.dilation_w
-        rest //= self.dilation_w
         t.phase_h = rest % self.dilation_h
         t.n = rest // self.dilation_h
         return t
@@ -271,9 +274,10 @@ cdef class Plan(Base):
     cdef Reading find_reading(self, bint gathered) noexcept nogil:
         cdef Reading r
         cdef ptrdiff_t vector = self.filter.table.lanes * self.filter.table.itemsize
-        r.columns = MOST_COLUMNS
+        r.columns = MOST_COLUMNS * min(self.dilation_w, 3)
         if gathered:
-            r.columns = max(self.n_w, GATHERED_BYTES // (self.n_h * vector))
+            r.columns = GATHERED_BYTES // (self.n_h * vector)
+        r.columns = max(r.columns, self.dilation_w * self.n_w)
         r.taps_bytes = r.columns * (self.n_h * sizeof(char *) + sizeof(Segment))
         r.stage_bytes = max(GATHERED_BYTES, r.columns * self.n_h * vector) if gathered else 0
         r.bytes = r.taps_bytes + r.stage_bytes
@@ -289,75 +293,74 @@ cdef class Plan(Base):
         cdef fc_winograd_input t
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t chunk = 0, c = 0, i, j
-        cdef ptrdiff_t row, col, count, runs
+        cdef ptrdiff_t chunk = 0, c = 0, i, j, tap
+        cdef ptrdiff_t row, col, count, width, runs, phases = self.dilation_w
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
-        cdef ptrdiff_t most = (b.columns - self.n_w) // step + 1
+        cdef ptrdiff_t most = phases * ((b.columns // phases - self.n_w) // step + 1)
         cdef ptrdiff_t rows[9]
         # of each row the first pixel, and bytes from column to column: rows of padding are a pixel
         cdef const char *pixels[9]
         cdef ptrdiff_t next_pixel[9]
         cdef const char *padding = self.constants + ZEROS
         cdef const char *unread = padding + self.pixel
-        t.taps = <const char *const *>taps
-        t.out_tile, t.out_product, t.out_vector = steps.tile, steps.product, steps.vector
+        t.out_tile, t.out_product, t.out_vector = phases * steps.tile, steps.product, steps.vector
         while first < last:
             tiles = self.tiles_at(first, min(last, first + most))
-            count = (tiles.count - 1) * step + self.n_w
+            count = (tiles.cols - 1) * step + self.n_w   # columns of a phase
+            width = count * phases
             if b.stage_bytes:   # some channels at a time, so that L1 holds them
-                chunk = min(depth, b.stage_bytes // (self.n_h * count * lanes * item) * lanes)
+                chunk = min(depth, b.stage_bytes // (self.n_h * width * lanes * item) * lanes)
             for i in range(self.n_h):
                 row = tiles.phase_h + self.dilation_h * (
                     tiles.row * self.m_h * self.stride_h + i)
                 rows[i] = NOTHING
-                if row < self.rows_read and tiles.phase_h < self.size.oh and (
-                        tiles.phase_w < self.size.ow):   # phases may have no output
+                if row < self.rows_read and tiles.phase_h < self.size.oh:   # phases may have no output
                     rows[i] = source_of(row - self.top, self.size.h, self.row_map, self.top)
                 pixels[i], next_pixel[i] = unread if rows[i] == NOTHING else padding, 0
                 if rows[i] >= 0 and b.stage_bytes:
-                    pixels[i], next_pixel[i] = stage + i * count * chunk * item, chunk * item
+                    pixels[i], next_pixel[i] = stage + i * width * chunk * item, chunk * item
                 elif rows[i] >= 0:
                     pixels[i], next_pixel[i] = at(x, tiles.n, rows[i], 0, channel), x.w
             runs = 0
-            for j in range(count):
+            for j in range(width):
                 col = self.column_of(&tiles, j)
+                tap = (j % phases * count + j // phases) * self.n_h
                 if col < 0:
                     for i in range(self.n_h):
-                        taps[j * self.n_h + i] = (
+                        taps[tap + i] = (
                             unread if col == NOTHING or rows[i] == NOTHING else padding)
                     continue
                 if b.stage_bytes:
-                    if runs and segments[runs - 1].col + self.dilation_w * (
-                            j - segments[runs - 1].first) == col:
+                    if runs and segments[runs - 1].col + j - segments[runs - 1].first == col:
                         segments[runs - 1].count += 1
                     else:
                         segments[runs] = Segment(j, col, 1)
                         runs += 1
                     col = j
                 for i in range(self.n_h):
-                    taps[j * self.n_h + i] = pixels[i] + col * next_pixel[i]
-            t.tiles, t.channels = tiles.count, depth
-            t.out = inputs
-            if not b.stage_bytes:
-                self.kind.input(&t)
+                    taps[tap + i] = pixels[i] + col * next_pixel[i]
+            t.tiles = tiles.cols
             c = 0
-            while c < depth and b.stage_bytes:
-                t.channels = min(chunk, depth - c)
-                for i in range(self.n_h):
-                    if rows[i] >= 0:
-                        self.gather(x, tiles.n, rows[i], channel + c, t.channels, segments, runs,
-                                    stage + i * count * chunk * item, chunk * item)
-                self.kind.input(&t)
-                t.out += chunk // lanes * steps.vector
-                c += chunk
+            while c < depth:
+                t.channels = depth - c
+                if b.stage_bytes:
+                    t.channels = min(chunk, t.channels)
+                    for i in range(self.n_h):
+                        if rows[i] >= 0:
+                            self.gather(x, tiles.n, rows[i], channel + c, t.channels, segments, runs,
+                                        stage + i * width * chunk * item, chunk * item)
+                for j in range(phases):
+                    t.taps = <const char *const *>(taps + j * count * self.n_h)
+                    t.out = inputs + j * steps.tile + c // lanes * steps.vector
+                    self.kind.input(&t)
+                c += t.channels
             inputs += tiles.count * steps.tile
             first += tiles.count
 
     cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil:
         """The image's column that the j-th of a row of tiles is; -1 or NOTHING for none."""
-        cdef ptrdiff_t col = tiles.phase_w + self.dilation_w * (
-            tiles.col * self.m_w * self.stride_w + j)
-        if col >= self.cols_read:
+        cdef ptrdiff_t col = self.dilation_w * tiles.col * self.m_w * self.stride_w + j
+        if col >= self.cols_read or j % self.dilation_w >= self.size.ow:
             return NOTHING
         return source_of(col - self.left, self.size.w, self.col_map, self.left)
 
@@ -369,7 +372,7 @@ cdef class Plan(Base):
         for i in range(runs):
             self.filter.table.copy(
                 stage + segments[i].first * pixel, pixel, self.filter.table.itemsize,
-                at(x, n, row, segments[i].col, channel), self.dilation_w * x.w, x.c,
+                at(x, n, row, segments[i].col, channel), x.w, x.c,
                 segments[i].count, channels)
 
     cdef void multiply_square(self, ptrdiff_t s, ptrdiff_t count, char *inputs,
@@ -400,8 +403,8 @@ cdef class Plan(Base):
         tile.activation = NULL
         tile.residual_pixel = 0
         tile.rows, tile.taps, tile.run = self.pieces_h, self.pieces_w, self.filter.depth
-        tile.x_pixel = tile.x_tap = read.tile
-        tile.x_row = self.grid_cols * read.tile
+        tile.x_pixel, tile.x_tap = read.tile, self.dilation_w * read.tile
+        tile.x_row = self.grid_cols * tile.x_tap
         tile.out_pixel = written.tile
         # meanwhile fetch the filter of the product that comes next
         tile.next_step = ceil_div(vectors * lanes * item, split.larger + split.smaller)
@@ -426,43 +429,44 @@ cdef class Plan(Base):
         cdef Tiles tiles
         cdef const Array *out = &arrays.out
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t y, x, cols, i, k
+        cdef ptrdiff_t y, x, cols, i, k, phase, phases = self.dilation_w, pixel
+        cdef char *outputs
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
         t.bias = self.filter.bias + position
         t.activation = &self.activation if self.activated else NULL
         t.product, t.vector = steps.product, steps.vector
         t.residual_row = self.dilation_h * arrays.residual.h
-        t.residual_pixel = self.dilation_w * arrays.residual.w
+        t.residual_pixel = phases * arrays.residual.w
         while first < last:
             tiles = self.tiles_at(first, min(last, first + b.staged) if b.staged else last)
             first += tiles.count
             y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
-            x = tiles.phase_w + self.dilation_w * tiles.col * self.m_w
+            x = phases * tiles.col * self.m_w
             t.rows = min(self.m_h, ceil_div(self.size.oh - y, self.dilation_h))
-            cols = min(tiles.count * self.m_w, ceil_div(self.size.ow - x, self.dilation_w))
+            cols = min(tiles.count * self.m_w, self.size.ow - x)   # of all phases
             if t.rows <= 0 or cols <= 0:   # only pieces of other tiles read them
                 products += tiles.count * steps.tile
                 continue
             if b.staged:
-                t.out = stage
-                t.out_row, t.out_pixel = cols * width * item, width * item
+                outputs, pixel = stage, width * item
+                t.out_row = cols * pixel
             else:
-                t.out = at(out, tiles.n, y, x, channel)
-                t.out_row, t.out_pixel = self.dilation_h * out.h, self.dilation_w * out.w
-            t.residual = at(&arrays.residual, tiles.n, y, x, channel)
-            for i in range(tiles.count):
-                t.cols = min(self.m_w, cols - i * self.m_w)
-                t.products = products
-                products += steps.tile
-                if t.cols <= 0:
-                    continue
-                self.kind.output(&t)
-                t.out += self.m_w * t.out_pixel
-                if t.residual != NULL:
-                    t.residual += self.m_w * t.residual_pixel
+                outputs, pixel = at(out, tiles.n, y, x, channel), out.w
+                t.out_row = self.dilation_h * out.h
+            t.out_pixel = phases * pixel
+            for i in range(tiles.cols):
+                for phase in range(phases):
+                    k = i * phases * self.m_w + phase   # its first pixel
+                    t.cols = min(self.m_w, ceil_div(cols - k, phases))
+                    t.products = products
+                    products += steps.tile
+                    if t.cols <= 0:
+                        continue
+                    t.out = outputs + k * pixel
+                    t.residual = at(&arrays.residual, tiles.n, y, x + k, channel)
+                    self.kind.output(&t)
             if b.staged:
                 for k in range(t.rows):
                     put(self.filter.table, out, at(out, tiles.n, y + self.dilation_h * k, x, 0),
-                        self.dilation_w * out.w, stage + k * t.out_row, t.out_pixel, cols,
-                        channel, width)
+                        out.w, stage + k * t.out_row, pixel, cols, channel, width)

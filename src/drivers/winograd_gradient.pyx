@@ -101,7 +101,7 @@ cdef class Plan(Winograd):
         self.inputs = min(depth, ceil_div(ceil_div(depth, self.parts), lanes) * lanes)
         self.parts = ceil_div(depth, self.inputs)
         self.blocks = ceil_div(self.total, self.tiles)
-        self.tiles = ceil_div(self.total, self.blocks)
+        self.tiles = ceil_div(ceil_div(self.total, self.blocks), self.dilation_w) * self.dilation_w
         self.blocks = ceil_div(self.total, self.tiles)
         self.set_items = ceil_div(self.filter.sets, self.item_sets)
         items = self.set_items * self.filter.slabs * self.parts
@@ -218,22 +218,25 @@ cdef class Plan(Winograd):
         cdef fc_winograd_spread t
         cdef Tiles tiles
         cdef ptrdiff_t lanes = self.filter.table.lanes, width = sets * self.filter.width(j)
-        cdef ptrdiff_t y, x
+        cdef ptrdiff_t y, x, phase
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
         t.dy_row, t.dy_pixel = self.dilation_h * call.dy.h, self.dilation_w * call.dy.w
-        t.out_tile, t.out_product, t.out_vector = self.dy.tile, self.dy.product, self.dy.vector
+        t.out_tile, t.out_product = self.dilation_w * self.dy.tile, self.dy.product
+        t.out_vector = self.dy.vector
         while first < last:
             tiles = self.tiles_at(first, last)
             y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
-            x = tiles.phase_w + self.dilation_w * tiles.col * self.m_w
-            t.tiles = tiles.count
+            t.tiles = tiles.cols
             # phases may have a tile less than there is room for
             t.rows = ceil_div(max(self.size.oh - y, 0), self.dilation_h)
-            t.cols = ceil_div(max(self.size.ow - x, 0), self.dilation_w)
-            t.dy = at(&call.dy, tiles.n, y, x, set * self.filter.set_width + self.filter.start(j))
-            t.out = products
-            self.kind.spread(&t)
+            for phase in range(self.dilation_w):
+                x = phase + self.dilation_w * tiles.col * self.m_w
+                t.cols = ceil_div(max(self.size.ow - x, 0), self.dilation_w)
+                t.dy = at(&call.dy, tiles.n, y, x,
+                          set * self.filter.set_width + self.filter.start(j))
+                t.out = products + phase * self.dy.tile
+                self.kind.spread(&t)
             products += tiles.count * self.dy.tile
             first += tiles.count
 
