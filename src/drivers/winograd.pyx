@@ -331,7 +331,8 @@ cdef class Plan(Base):
                             unread if col == NOTHING or rows[i] == NOTHING else padding)
                     continue
                 if b.stage_bytes:
-                    if runs and segments[runs - 1].col + j - segments[runs - 1].first == col:
+                    if (runs and segments[runs - 1].first + segments[runs - 1].count == j
+                            and segments[runs - 1].col + segments[runs - 1].count == col):
                         segments[runs - 1].count += 1
                     else:
                         segments[runs] = Segment(j, col, 1)
