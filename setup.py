@@ -34,6 +34,7 @@ MODULES = (
     "costs",
     "packing",
     "plan",
+    "panels",
     "direct",
     "dot",
     "lanewise",

@@ -8,6 +8,7 @@ No reduction is split between items, so the result does not depend on the cut.
 from libc.math cimport hypot
 from libc.string cimport memset
 
+from fastconv._native cimport panels
 from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport fc_table, fc_tile, fc_tile_function, l2_bytes
@@ -52,8 +53,14 @@ cdef class Plan(Base):
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
+        if (filter.kh == filter.kw == 1 and self.top == self.left == 0 and not filter.dot
+                and (z.oh - 1) * self.stride_h < z.h and (z.ow - 1) * self.stride_w < z.w):
+            self.planes = panels.Plan(filter, input_shape, output_size, stride, padding, dilation,
+                                      pad_value, row_map, col_map, activation)
         self.strips_taps = self.leaves_out_taps()
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(z) // THREAD_CYCLES)
+        if self.planes is not None:
+            self.planes.worthwhile_threads = self.worthwhile_threads
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call when x and out are contiguous NHWC arrays."""
@@ -77,6 +84,8 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint in_place = self.readable_in_place(&arrays.x)
         cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
+        if self.planes is not None and self.planes.takes(arrays):
+            return self.planes.execute(arrays, threads)
         call.arrays = arrays
         # with the rows between its own, which others write in turn (of a transposed convolution)
         call.streams_out = finds_no_room(max(

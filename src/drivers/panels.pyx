@@ -1,0 +1,224 @@
+"""Pointwise convolution of channel-first images, where they lie: lanes are pixels.
+
+The register tile of direct.pyx with filter and image exchanged: what it broadcasts are the filters of
+some output channels, and its vectors are two of neighbouring pixels of an input channel. A panel has
+those of all inputs of a group, [inputs][pixels], and is copied line by line, not transposed, as outputs
+are stored; only filters are, which is soon done. A tile's bias goes by lanes, so here it is one weight
+more, of an input that is 1.
+"""
+from libc.stdlib cimport free
+from libc.string cimport memset
+
+from fastconv._native.costs cimport costs
+from fastconv._native.levels cimport FC_ONE, FC_TWO, fc_tile, fc_tile_function, l2_bytes
+from fastconv._native.memory cimport allocate
+from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.plan cimport (
+    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Plan as Base, Timer, at, lap,
+    start_timer, tile_cycles,
+)
+from fastconv._native.tiles cimport Split, run_pixels, split_pixels
+
+
+cdef enum:
+    LEAST_WIDTH = 8       # output channels of a group
+    SPARE_PERCENT = 20    # more pixels than there are that vectors may hold
+    PANELS_PERCENT = 60   # of L2 for a block's panels
+    MOST_ITEMS = 8        # for a thread; more are not considered
+
+
+cdef class Plan(Base):
+    """Convolution of one tap."""
+
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation):
+        self.panel_pixels = filter.table.vectors * filter.table.lanes
+        self.steps = filter.depth + 1
+        self.panels = ceil_div(self.size.oh * self.size.ow, self.panel_pixels)
+        self.one64 = self.one32 = 1
+        self.zeros = allocate(self.panel_pixels * filter.table.itemsize)
+        memset(self.zeros, 0, self.panel_pixels * filter.table.itemsize)
+
+    def __dealloc__(self):
+        free(self.zeros)
+
+    cdef bint takes(self, const Arrays *arrays) noexcept nogil:
+        """Whether the arrays lie so, and that is faster than to transpose them."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t pixels = self.size.oh * self.size.ow
+        cdef ptrdiff_t block = min(pixels, self.most_panels() * self.panel_pixels)
+        return (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
+                and (self.size.oh == 1 or arrays.out.h == self.size.ow * item)
+                and arrays.residual.data == NULL and self.filter.set_width >= LEAST_WIDTH
+                and 100 * ceil_div(pixels, lanes) * lanes <= (100 + SPARE_PERCENT) * pixels
+                # a filter is transposed for each block, or the image for as many channels
+                and block * (self.filter.depth + self.filter.set_width) >= (
+                    self.filter.depth * self.filter.set_width))
+
+    cdef ptrdiff_t most_panels(self) noexcept nogil:
+        """Of a block."""
+        return l2_bytes() * PANELS_PERCENT // 100 // (
+            self.steps * self.panel_pixels * self.filter.table.itemsize)
+
+    cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
+        """The blocking that should take least time: a block's panels and some weights are in L2."""
+        cdef Blocking b, best
+        cdef ptrdiff_t item = self.filter.table.itemsize, slabs = self.filter.slabs, weights
+        b.panel_bytes = self.steps * self.panel_pixels * item
+        # an odd number of lines, or all rows of a tile would share few sets of L1
+        b.weight_bytes = (ceil_div(self.steps * item, L1_LINE) | 1) * L1_LINE
+        weights = self.filter.slab_width * b.weight_bytes
+        b.chunks = 1
+        best.cycles = -1
+        while True:
+            b.chunk = ceil_div(slabs, b.chunks)
+            b.chunks = ceil_div(slabs, b.chunk)
+            b.held = ceil_div(b.chunk, max(1, l2_bytes() // 8 // weights))
+            b.held = ceil_div(b.chunk, b.held)
+            b.blocks = ceil_div(self.panels, max(1, self.most_panels()))
+            while True:
+                b.panels = ceil_div(self.panels, b.blocks)
+                b.blocks = ceil_div(self.panels, b.panels)
+                self.measure(&b, threads)
+                if best.cycles < 0 or b.cycles < best.cycles:
+                    best = b
+                if b.panels == 1 or b.items > MOST_ITEMS * threads:
+                    break
+                b.blocks = ceil_div(self.panels, b.panels - 1)
+            if b.chunk == 1 or b.chunks >= 2 * threads:
+                break
+            b.chunks = ceil_div(slabs, b.chunk - 1)
+        best.chunks *= self.filter.sets
+        best.bytes = best.panels * best.panel_bytes + L1_LINE + best.held * weights
+        return best
+
+    cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil:
+        """Find a blocking's items, and the cycles until the last thread has finished."""
+        cdef ptrdiff_t rows = min(b.held * self.filter.slab_width, self.filter.set_width)
+        cdef ptrdiff_t calls = ceil_div(rows, self.filter.table.pixels)
+        cdef double vectors = self.steps * ceil_div(rows, self.filter.table.lanes), one
+        b.items = self.size.n * b.blocks * b.chunks * self.filter.sets
+        one = costs().item + b.panels * 2 * self.steps * costs().write + ceil_div(
+            b.chunk, b.held) * (vectors * costs().copy + b.panels * calls * tile_cycles(
+                self.filter.table, <double>rows / calls, self.filter.table.vectors, 1, self.steps))
+        b.cycles = one * ceil_div(b.items, threads) + (
+            one * TAIL_PERCENT / 100 if threads > 1 else 0)
+
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        cdef Call call
+        if threads != self.last_threads:
+            self.last_block = self.cut(threads)
+            self.last_threads = threads
+        call.arrays, call.block = arrays, self.last_block
+        return self.share_out(&call, call.block.items, threads, call.block.bytes)
+
+    cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
+        """One block of panels for one chunk of slabs."""
+        cdef const Arrays *arrays = (<const Call *>the_call).arrays
+        cdef const Blocking *b = &(<const Call *>the_call).block
+        cdef ptrdiff_t chunks = b.chunks // self.filter.sets
+        cdef ptrdiff_t chunk = index // (b.blocks * self.size.n)
+        cdef ptrdiff_t n = index // b.blocks % self.size.n
+        cdef ptrdiff_t first = index % b.blocks * b.panels * self.panel_pixels
+        cdef ptrdiff_t pixels = min(
+            self.size.oh * self.size.ow - first, b.panels * self.panel_pixels)
+        cdef ptrdiff_t s = chunk // chunks, j = chunk % chunks * b.chunk
+        cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs), some, rows
+        cdef char *panels = work + (-<ptrdiff_t>work & (L1_LINE - 1))
+        cdef char *weights = panels + b.panels * b.panel_bytes
+        cdef Timer timer = start_timer(arrays, thread)
+        self.pack_panels(b, arrays, n, s * self.filter.depth, first, pixels, panels)
+        while j < end:
+            some = min(b.held, end - j)
+            rows = self.pack_weights(b, s, j, j + some, weights)
+            lap(&timer, COPIES)
+            self.multiply(
+                b, rows, pixels, weights, panels,
+                at(&arrays.out, n, 0, first, s * self.filter.set_width + self.filter.start(j)),
+                arrays.out.c)
+            lap(&timer, PRODUCTS)
+            j += some
+
+    cdef ptrdiff_t pack_weights(self, const Blocking *b, ptrdiff_t s, ptrdiff_t j, ptrdiff_t end,
+                                char *weights) noexcept nogil:
+        """Of each output channel of some slabs: bias, then weights. Returns how many channels."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
+        cdef ptrdiff_t width, position, rows = 0
+        for j in range(j, end):
+            width, position = self.filter.width(j), self.filter.position(s, j)
+            self.filter.table.copy(weights, item, b.weight_bytes, self.filter.bias + position,
+                                   lanes * item, item, 1, width)
+            self.filter.table.copy(
+                weights + item, item, b.weight_bytes,
+                self.filter.memory + position * self.filter.reduction(),
+                ceil_div(width, lanes) * lanes * item, item, self.filter.depth, width)
+            weights += width * b.weight_bytes
+            rows += width
+        return rows
+
+    cdef void pack_panels(self, const Blocking *b, const Arrays *arrays, ptrdiff_t n,
+                          ptrdiff_t channel, ptrdiff_t first, ptrdiff_t pixels,
+                          char *panels) noexcept nogil:
+        """Ones, then what output pixels from `first` on read of each input from `channel` on."""
+        cdef const Array *x = &arrays.x
+        cdef ptrdiff_t item = self.filter.table.itemsize, width = self.size.ow, count, left, c
+        cdef ptrdiff_t whole = self.panel_pixels, done, lanes = self.filter.table.lanes
+        cdef ptrdiff_t line = whole * item
+        # the last panel may be of one vector
+        cdef ptrdiff_t last_line = line if (pixels - 1) % whole >= lanes else lanes * item
+        cdef const char *src
+        cdef char *dst
+        cdef char *one = <char *>&self.one32 if item == 4 else <char *>&self.one64
+        if pixels % whole:   # lanes without a pixel are multiplied, too
+            memset(panels + pixels // whole * b.panel_bytes, 0, b.panel_bytes)
+        for c in range(ceil_div(pixels, whole)):
+            self.filter.table.copy(
+                panels + c * b.panel_bytes, line, item, one, 0, 0, 1, min(whole, pixels - c * whole))
+        if self.stride_h == self.stride_w == 1 and (self.size.oh == 1 or x.h == width * item):
+            width *= self.size.oh   # one long row
+        for c in range(self.filter.depth):
+            done = 0
+            while done < pixels:   # whole panels of a row at once, what is left by itself
+                left = whole - done % whole
+                count = min(pixels - done, width - (first + done) % width)
+                src = at(x, n, (first + done) // width * self.stride_h,
+                         (first + done) % width * self.stride_w, channel + c)
+                dst = panels + done // whole * b.panel_bytes + done % whole * item
+                dst += (1 + c) * (line if done // whole < pixels // whole else last_line)
+                if left == whole and count >= whole:
+                    left = count // whole
+                    count = left * whole
+                    self.filter.table.copy(dst, b.panel_bytes, item, src, whole * self.stride_w * item,
+                                           self.stride_w * item, left, whole)
+                else:
+                    count = min(count, left)
+                    self.filter.table.copy(
+                        dst, line, item, src, 0, self.stride_w * item, 1, count)
+                done += count
+
+    cdef void multiply(self, const Blocking *b, ptrdiff_t rows, ptrdiff_t pixels,
+                       const char *weights, const char *panels, char *out,
+                       ptrdiff_t out_channel) noexcept nogil:
+        """Weights of so many output channels with all panels."""
+        cdef ptrdiff_t lanes = self.filter.table.lanes
+        cdef Split split = split_pixels(rows, self.filter.table.pixels)
+        cdef fc_tile tile
+        tile.rows = tile.taps = 1
+        tile.run = self.steps
+        tile.x_pixel, tile.x_row, tile.x_tap = b.weight_bytes, 0, 0
+        tile.bias = self.zeros
+        tile.resume = tile.filter_skip = tile.fetch_out = tile.next_step = 0
+        tile.residual_pixel = 0
+        tile.activation = &self.activation if self.activated else NULL
+        tile.out_pixel = out_channel
+        while pixels > 0:
+            tile.filter = tile.next = panels
+            tile.last = min(lanes, pixels - (self.panel_pixels - lanes))
+            if pixels <= self.panel_pixels - lanes:
+                tile.last = (pixels - 1) % lanes + 1
+            run_pixels(&tile, <fc_tile_function *>self.filter.table.dense[
+                FC_TWO if pixels > lanes else FC_ONE], &split, weights, out, NULL)
+            panels += b.panel_bytes
+            out += self.panel_pixels * self.filter.table.itemsize
+            pixels -= self.panel_pixels
