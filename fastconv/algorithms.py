@@ -323,7 +323,8 @@ class Winograd:
         # with stride 2 those of odd inputs share a filter
         points = self._points if self.stride == 1 else [m + 2 for m in self.tile[-self.dims :]]
         rows, columns = self._pieces(spec)
-        return (math.prod(points), rows * columns, spec.in_channels // spec.groups, spec.out_channels)
+        depth = spec.in_channels // spec.groups
+        return (math.prod(points), rows * columns, depth, spec.out_channels)
 
     def pack(
         self,

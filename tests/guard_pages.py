@@ -52,6 +52,8 @@ def shapes():
             (5, 31, 8, 9, (3, 3), (0, 2, 1, 0), 1, 1),
             (9, 11, 9, 33, (3, 3), 1, 2, 1),
             (6, 29, 17, 65, (1, 1), 0, 1, 1),
+            (13, 49, 17, 65, (1, 1), 0, 1, 1),
+            (17, 19, 5, 9, (1, 1), 0, 1, 1),
             (4, 17, 1, 63, (4, 4), 3, 1, 1),
             (12, 12, 15, 31, (3, 3), 2, 1, 2),
             (7, 7, 33, 16, (3, 3), 1, 3, 1),
@@ -76,6 +78,7 @@ def shapes():
             (9, 35, 5, 5, 5, 2),
             (7, 66, 3, 6, 3, 2),
             (7, 40, 6, 12, 3, 1),
+            (5, 11, 3, 3, 3, 2),
             (3, 3, 64, 64, 64, 1),
             (1, 1, 6, 9, 3, 1),
             (1, 2, 34, 34, 17, 3),
@@ -188,7 +191,7 @@ def calls(dtype):
                 )
 
             yield f"{case} channels first", layer
-            if shape.groups > 1:  # without a residual a kernel of its own
+            if shape.groups > 1 or shape.kernel == (1, 1):  # without a residual a kernel of its own
                 yield f"{case} planes", planes
 
 

@@ -149,6 +149,20 @@ PLANES = [
     Case((14, 14), 33, 65, (3, 3), padding=1),
     Case((9, 130), 17, 33, (3, 3), padding=1, pad_mode="reflect"),
     Case((300,), 70, 40, (3,), padding=1),
+    *(depthwise((h, w), 5, (3, 3), padding=1) for h, w in ((3, 9), (8, 11), (14, 14))),
+    *(depthwise((14, 14), 5, (k, k), padding=k // 2, stride=s) for k in (5, 7) for s in (1, 2)),
+    depthwise((14, 21), 5, (7, 7), padding=(0, 3, 6, 1)),
+    depthwise((29, 27), 5, (3, 3), padding=1, stride=2, pad_value=-1.0, bias=True),
+    # pointwise: panels of one and of two vectors, blocks of them, and slabs of all widths
+    *(Case((h, w), 7, 9, (1, 1)) for h, w in ((8, 8), (9, 7), (20, 21), (33, 35), (1, 640))),
+    *(Case((16, 20), 5, f, (1, 1), bias=True) for f in (8, 15, 16, 17, 24, 31, 32, 33, 41, 72)),
+    Case((70, 70), 150, 40, (1, 1), batch=2, num_threads=2, activation="relu"),
+    Case((24, 24), 192, 300, (1, 1), num_threads=3, bias=True),
+    Case((32, 40), 36, 60, (1, 1), groups=3, batch=2, num_threads=2, bias=True),
+    Case((1000,), 33, 48, (1,), bias=True),
+    # tiles of several first pixels, side by side
+    *(Case((50, 37), 17, 24, (3, 3), padding=d, dilation=d) for d in (2, 3, 5)),
+    *(Case((400,), 24, 17, (k,), padding="same", dilation=d) for k in (3, 7) for d in (3, 5)),
 ]
 
 

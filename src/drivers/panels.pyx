@@ -10,25 +10,31 @@ from libc.stdlib cimport free
 from libc.string cimport memset
 
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport FC_ONE, FC_TWO, fc_tile, fc_tile_function, l2_bytes
+from fastconv._native.levels cimport FC_ONE, FC_TWO, fc_table, fc_tile, fc_tile_function, l2_bytes
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
-    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Plan as Base, Timer, at, lap,
-    start_timer, tile_cycles,
+    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Plan as Base, Sizes, Timer, at,
+    lap, start_timer, tile_cycles,
 )
-from fastconv._native.tiles cimport Split, run_pixels, split_pixels
+from fastconv._native.tiles cimport Split, run_row, split_pixels
 
 
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
-    SPARE_PERCENT = 20    # more pixels than there are that vectors may hold
-    PANELS_PERCENT = 60   # of L2 for a block's panels
+    MOST_DEPTH = 192      # inputs of a group: with more, an image is transposed as soon as copied
+    SPARE_PERCENT = 5     # more pixels than there are that vectors may hold
+    PANELS_PERCENT = 50   # of L2 for a block's panels
     MOST_ITEMS = 8        # for a thread; more are not considered
 
 
+cdef inline bint planar(const Array *a, const Sizes *z, ptrdiff_t item) noexcept nogil:
+    """Whether the pixels of a channel lie together."""
+    return a.w == item and a.run == 0 and (z.h == 1 or a.h == z.w * item)
+
+
 cdef class Plan(Base):
-    """Convolution of one tap."""
+    """Convolution of one tap, stride 1 and no padding."""
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
@@ -47,9 +53,9 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t pixels = self.size.oh * self.size.ow
         cdef ptrdiff_t block = min(pixels, self.most_panels() * self.panel_pixels)
-        return (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
-                and (self.size.oh == 1 or arrays.out.h == self.size.ow * item)
-                and arrays.residual.data == NULL and self.filter.set_width >= LEAST_WIDTH
+        return (planar(&arrays.x, &self.size, item) and planar(&arrays.out, &self.size, item)
+                and arrays.residual.data == NULL
+                and self.filter.set_width >= LEAST_WIDTH and self.filter.depth <= MOST_DEPTH
                 and 100 * ceil_div(pixels, lanes) * lanes <= (100 + SPARE_PERCENT) * pixels
                 # a filter is transposed for each block, or the image for as many channels
                 and block * (self.filter.depth + self.filter.set_width) >= (
@@ -73,7 +79,7 @@ cdef class Plan(Base):
         while True:
             b.chunk = ceil_div(slabs, b.chunks)
             b.chunks = ceil_div(slabs, b.chunk)
-            b.held = ceil_div(b.chunk, max(1, l2_bytes() // 8 // weights))
+            b.held = ceil_div(b.chunk, max(1, l2_bytes() // 4 // weights))
             b.held = ceil_div(b.chunk, b.held)
             b.blocks = ceil_div(self.panels, max(1, self.most_panels()))
             while True:
@@ -98,7 +104,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t calls = ceil_div(rows, self.filter.table.pixels)
         cdef double vectors = self.steps * ceil_div(rows, self.filter.table.lanes), one
         b.items = self.size.n * b.blocks * b.chunks * self.filter.sets
-        one = costs().item + b.panels * 2 * self.steps * costs().write + ceil_div(
+        one = costs().item + b.panels * 2 * self.steps * costs().copy + ceil_div(
             b.chunk, b.held) * (vectors * costs().copy + b.panels * calls * tile_cycles(
                 self.filter.table, <double>rows / calls, self.filter.table.vectors, 1, self.steps))
         b.cycles = one * ceil_div(b.items, threads) + (
@@ -160,49 +166,34 @@ cdef class Plan(Base):
     cdef void pack_panels(self, const Blocking *b, const Arrays *arrays, ptrdiff_t n,
                           ptrdiff_t channel, ptrdiff_t first, ptrdiff_t pixels,
                           char *panels) noexcept nogil:
-        """Ones, then what output pixels from `first` on read of each input from `channel` on."""
-        cdef const Array *x = &arrays.x
-        cdef ptrdiff_t item = self.filter.table.itemsize, width = self.size.ow, count, left, c
-        cdef ptrdiff_t whole = self.panel_pixels, done, lanes = self.filter.table.lanes
-        cdef ptrdiff_t line = whole * item
-        # the last panel may be of one vector
-        cdef ptrdiff_t last_line = line if (pixels - 1) % whole >= lanes else lanes * item
+        """Ones, then pixels from `first` on of each input from `channel` on."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t item = table.itemsize, size = self.panel_pixels, line = size * item, i
+        cdef ptrdiff_t whole = pixels // size, rest = pixels % size
+        cdef ptrdiff_t last_line = ceil_div(rest, table.lanes) * table.lanes * item
+        cdef const char *one = <char *>&self.one32 if item == 4 else <char *>&self.one64
         cdef const char *src
-        cdef char *dst
-        cdef char *one = <char *>&self.one32 if item == 4 else <char *>&self.one64
-        if pixels % whole:   # lanes without a pixel are multiplied, too
-            memset(panels + pixels // whole * b.panel_bytes, 0, b.panel_bytes)
-        for c in range(ceil_div(pixels, whole)):
-            self.filter.table.copy(
-                panels + c * b.panel_bytes, line, item, one, 0, 0, 1, min(whole, pixels - c * whole))
-        if self.stride_h == self.stride_w == 1 and (self.size.oh == 1 or x.h == width * item):
-            width *= self.size.oh   # one long row
-        for c in range(self.filter.depth):
-            done = 0
-            while done < pixels:   # whole panels of a row at once, what is left by itself
-                left = whole - done % whole
-                count = min(pixels - done, width - (first + done) % width)
-                src = at(x, n, (first + done) // width * self.stride_h,
-                         (first + done) % width * self.stride_w, channel + c)
-                dst = panels + done // whole * b.panel_bytes + done % whole * item
-                dst += (1 + c) * (line if done // whole < pixels // whole else last_line)
-                if left == whole and count >= whole:
-                    left = count // whole
-                    count = left * whole
-                    self.filter.table.copy(dst, b.panel_bytes, item, src, whole * self.stride_w * item,
-                                           self.stride_w * item, left, whole)
-                else:
-                    count = min(count, left)
-                    self.filter.table.copy(
-                        dst, line, item, src, 0, self.stride_w * item, 1, count)
-                done += count
+        cdef char *last = panels + whole * b.panel_bytes
+        table.copy(panels, b.panel_bytes, item, one, 0, 0, whole, size)
+        if rest:   # lanes without a pixel are multiplied, too
+            memset(last, 0, b.panel_bytes)
+            table.copy(last, line, item, one, 0, 0, 1, rest)
+        for i in range(self.filter.depth):
+            panels += line
+            last += last_line
+            src = at(&arrays.x, n, 0, first, channel + i)
+            table.copy(panels, b.panel_bytes, item, src, line, item, whole, size)
+            if rest:
+                table.copy(last, line, item, src + whole * line, line, item, 1, rest)
 
     cdef void multiply(self, const Blocking *b, ptrdiff_t rows, ptrdiff_t pixels,
                        const char *weights, const char *panels, char *out,
                        ptrdiff_t out_channel) noexcept nogil:
-        """Weights of so many output channels with all panels."""
-        cdef ptrdiff_t lanes = self.filter.table.lanes
-        cdef Split split = split_pixels(rows, self.filter.table.pixels)
+        """Weights of so many output channels with all panels, a tile's one after another: so the
+        outputs of a channel are written in the order in which they lie."""
+        cdef const fc_table *table = self.filter.table
+        cdef Split split = split_pixels(rows, table.pixels)
+        cdef ptrdiff_t i, size, left, lanes = table.lanes
         cdef fc_tile tile
         tile.rows = tile.taps = 1
         tile.run = self.steps
@@ -212,13 +203,16 @@ cdef class Plan(Base):
         tile.residual_pixel = 0
         tile.activation = &self.activation if self.activated else NULL
         tile.out_pixel = out_channel
-        while pixels > 0:
-            tile.filter = tile.next = panels
-            tile.last = min(lanes, pixels - (self.panel_pixels - lanes))
-            if pixels <= self.panel_pixels - lanes:
-                tile.last = (pixels - 1) % lanes + 1
-            run_pixels(&tile, <fc_tile_function *>self.filter.table.dense[
-                FC_TWO if pixels > lanes else FC_ONE], &split, weights, out, NULL)
-            panels += b.panel_bytes
-            out += self.panel_pixels * self.filter.table.itemsize
-            pixels -= self.panel_pixels
+        for i in range(split.larger + split.smaller):
+            size = split.size + (i < split.larger)
+            tile.filter = panels
+            left = pixels
+            while left > 0:
+                tile.next = tile.filter
+                tile.last = lanes if left >= self.panel_pixels else (left - 1) % lanes + 1
+                run_row(&tile, <fc_tile_function *>table.dense[FC_TWO if left > lanes else FC_ONE], 1,
+                        size, weights, out + (pixels - left) * table.itemsize, NULL)
+                tile.filter += b.panel_bytes
+                left -= self.panel_pixels
+            weights += size * b.weight_bytes
+            out += size * out_channel
