@@ -293,7 +293,7 @@ cdef class Plan(Base):
         cdef fc_winograd_input t
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t chunk = 0, c = 0, i, j, tap
+        cdef ptrdiff_t chunk = 0, c = 0, i, j, tap, column, phase
         cdef ptrdiff_t row, col, count, width, runs, phases = self.dilation_w
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = phases * ((b.columns // phases - self.n_w) // step + 1)
@@ -322,9 +322,14 @@ cdef class Plan(Base):
                 elif rows[i] >= 0:
                     pixels[i], next_pixel[i] = at(x, tiles.n, rows[i], 0, channel), x.w
             runs = 0
+            column = phase = 0   # of the j-th: which of its phase's it is
             for j in range(width):
-                col = self.column_of(&tiles, j)
-                tap = (j % phases * count + j // phases) * self.n_h
+                if phase == phases:
+                    column, phase = column + 1, 0
+                # phases may have no output
+                col = self.column_of(&tiles, j) if phase < self.size.ow else NOTHING
+                tap = (phase * count + column) * self.n_h
+                phase += 1
                 if col < 0:
                     for i in range(self.n_h):
                         taps[tap + i] = (
@@ -361,7 +366,7 @@ cdef class Plan(Base):
     cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil:
         """The image's column that the j-th of a row of tiles is; -1 or NOTHING for none."""
         cdef ptrdiff_t col = self.dilation_w * tiles.col * self.m_w * self.stride_w + j
-        if col >= self.cols_read or j % self.dilation_w >= self.size.ow:
+        if col >= self.cols_read:
             return NOTHING
         return source_of(col - self.left, self.size.w, self.col_map, self.left)
 
