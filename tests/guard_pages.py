@@ -191,7 +191,9 @@ def calls(dtype):
                 )
 
             yield f"{case} channels first", layer
-            if shape.groups > 1 or shape.kernel == (1, 1):  # without a residual a kernel of its own
+            if shape.groups > 1 or set(shape.kernel) == {
+                1
+            }:  # without a residual a kernel of its own
                 yield f"{case} planes", planes
 
 

@@ -160,7 +160,12 @@ PLANES = [
     Case((24, 24), 192, 300, (1, 1), num_threads=3, bias=True),
     Case((32, 40), 36, 60, (1, 1), groups=3, batch=2, num_threads=2, bias=True),
     Case((1000,), 33, 48, (1,), bias=True),
+    *(depthwise((h, 41), 5, (3, 3), stride=2) for h in (4, 6, 8)),
     # tiles of several first pixels, side by side
+    Case((9, 11), 9, 17, (3, 3), padding=12, dilation=12),
+    Case((9, 40), 9, 17, (3, 3), padding=16, dilation=(2, 16), pad_mode="wrap"),
+    Case((300,), 24, 17, (3,), padding="same", dilation=64),
+    Case((10,), 9, 17, (3,), padding=1000, dilation=1000),
     *(Case((50, 37), 17, 24, (3, 3), padding=d, dilation=d) for d in (2, 3, 5)),
     *(Case((400,), 24, 17, (k,), padding="same", dilation=d) for k in (3, 7) for d in (3, 5)),
 ]
@@ -169,6 +174,28 @@ PLANES = [
 @pytest.mark.parametrize("case", [replace(case, data="normal") for case in PLANES], ids=str)
 def test_channel_first_planes(level, dtype, case):
     assert_channel_first_agrees(case, dtype)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_channel_first_pointwise_views(level, dtype, groups):
+    case = Case((20, 24), 10, 36, (1, 1), groups=groups, batch=2, bias=True, data="normal")
+    x, weight, bias, _ = case.arrays(dtype)
+    planes = channels_first(x)
+    twice = np.repeat(planes, 2, 1)
+    wide = np.pad(planes, ((0, 0), (0, 0), (0, 0), (3, 5)))
+    one = np.broadcast_to(planes[:, :1], planes.shape)
+    views = [
+        (twice[:, ::2], x),
+        (wide[..., 3:-5], x),
+        (planes[::-1, ::-1], x[::-1, ..., ::-1]),
+        (one, np.moveaxis(one, 1, -1)),
+    ]
+    for view, plain in views:
+        out = np.zeros((2, 40, 20, 24), dtype)
+        case.run(np.moveaxis(view, 1, -1), weight, bias, out=np.moveaxis(out[:, 2:38], 1, -1))
+        wanted = case.run(np.ascontiguousarray(plain), weight, bias)
+        np.testing.assert_array_equal(np.moveaxis(out[:, 2:38], 1, -1), wanted)
+        assert not out[:, :2].any() and not out[:, 38:].any()
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)

@@ -1,4 +1,5 @@
 # Pointwise convolution of channel-first images (src/drivers/panels.pyx), as direct convolution uses it.
+from fastconv._native.packing cimport Filter
 from fastconv._native.plan cimport Arrays, Plan as Base
 
 
@@ -16,6 +17,9 @@ cdef struct Blocking:
 cdef struct Call:
     const Arrays *arrays
     Blocking block
+
+
+cdef bint pay(Filter filter, ptrdiff_t pixels) noexcept
 
 
 cdef class Plan(Base):

@@ -8,19 +8,19 @@ cdef inline double square_cycles(const fc_table *table, double multiply_adds) no
     return 1.5 * multiply_cycles(table) * multiply_adds
 
 
-# Tiles of a row of the grid: of each of its columns one for each first pixel of a dilated axis.
+# Tiles of a row of the grid: of each of its columns one for each phase that follow one another.
 cdef struct Tiles:
-    ptrdiff_t n, phase_h            # image, first row of its pixels
+    ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels
     ptrdiff_t row, col, cols        # tile row, first tile column, tile columns
     ptrdiff_t count                 # tiles
 
 
-# Columns of the image that lie side by side, from the `first` of those that tiles read on.
+# Columns of the image that are read side by side, from the `first` of those that tiles read on.
 cdef struct Segment:
     ptrdiff_t first, col, count
 
 
-# How inputs are read: so many columns in a call of the transform, and the workspace for it, of
+# How inputs are read: so many columns of all phases together, and the workspace for it, of
 # pointers to them and of copies.
 cdef struct Reading:
     ptrdiff_t columns, taps_bytes, stage_bytes, bytes
@@ -55,6 +55,7 @@ cdef class Plan(Base):
     cdef ptrdiff_t rows_read, cols_read         # of the padded image, by any output
     cdef ptrdiff_t tile_rows, tile_cols         # of outputs
     cdef ptrdiff_t grid_rows, grid_cols, total  # of inputs
+    cdef ptrdiff_t phases, apart                # that follow one another; columns from one of theirs on
     cdef ptrdiff_t item_sets, set_items         # sets of an item; items for all sets
     cdef bint square                            # a set: a vector of inputs, one of outputs
     cdef ptrdiff_t pixel                        # bytes of an item's inputs, in whole lines

@@ -53,7 +53,7 @@ cdef class Plan(Base):
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
-        if self.pointwise and not filter.dot:
+        if self.pointwise and not filter.dot and panels.pay(filter, z.oh * z.ow):
             self.planes = panels.Plan(filter, input_shape, output_size, stride, padding, dilation,
                                       pad_value, row_map, col_map, activation)
         self.strips_taps = self.leaves_out_taps()

@@ -471,11 +471,11 @@ cdef class Plan(Base):
         b.bytes = b.copies_bytes + b.table_bytes + L1_LINE
         return b
 
-    cdef fc_planewise_function rows_function(self, const Axis *down) noexcept nogil:
+    cdef fc_planewise_function rows_function(self) noexcept nogil:
         """That of such filters, or NULL."""
         cdef ptrdiff_t kernel = self.filter.kh, stride = self.stride_w
         if (self.grouped or kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= 7
-                or stride != self.stride_h or stride > 2 or not down.every
+                or stride != self.stride_h or stride > 2
                 or self.dilation_h > 1 or self.dilation_w > 1):
             return NULL
         return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
@@ -504,7 +504,7 @@ cdef class Plan(Base):
         cdef Run *lines = <Run *>(bands + b.rows)
         cdef Run *pieces = lines + down.count
         cdef ptrdiff_t line_runs = 0, column_runs = 0, band_count
-        cdef fc_planewise_function function = self.rows_function(&down)
+        cdef fc_planewise_function function = self.rows_function()
         cdef fc_planewise t
         cdef Timer timer = start_timer(arrays, thread)
 
@@ -538,7 +538,7 @@ cdef class Plan(Base):
             t.low, t.high = 0, down.count
             if self.skips_padding:
                 t.low = self.top - row * self.stride_h
-                t.high = t.low + self.size.h
+                t.high = min(t.low + self.size.h, down.count)
         t.row = self.filter.kw * depth
         t.x_row, t.x_phase = line, columns * item
         t.x_line = down.per_output * line

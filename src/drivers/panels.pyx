@@ -28,6 +28,15 @@ cdef enum:
     MOST_ITEMS = 8        # for a thread; more are not considered
 
 
+cdef bint pay(Filter filter, ptrdiff_t pixels) noexcept:
+    """Whether panels should be faster than to transpose the image."""
+    cdef ptrdiff_t lanes = filter.table.lanes, depth = filter.depth, width = filter.set_width
+    return (width >= LEAST_WIDTH and depth <= MOST_DEPTH
+            and 100 * ceil_div(pixels, lanes) * lanes <= (100 + SPARE_PERCENT) * pixels
+            # a filter is transposed for each block, or the image for as many channels
+            and pixels * (depth + width) >= depth * width)
+
+
 cdef inline bint planar(const Array *a, const Sizes *z, ptrdiff_t item) noexcept nogil:
     """Whether the pixels of a channel lie together."""
     return a.w == item and a.run == 0 and (z.h == 1 or a.h == z.w * item)
@@ -38,28 +47,26 @@ cdef class Plan(Base):
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
+        # to which the bias is added: -0 takes even the sign of 0
+        cdef double minus64 = -0.0
+        cdef float minus32 = -0.0
         self.panel_pixels = filter.table.vectors * filter.table.lanes
         self.steps = filter.depth + 1
         self.panels = ceil_div(self.size.oh * self.size.ow, self.panel_pixels)
         self.one64 = self.one32 = 1
         self.zeros = allocate(self.panel_pixels * filter.table.itemsize)
-        memset(self.zeros, 0, self.panel_pixels * filter.table.itemsize)
+        filter.table.copy(self.zeros, 0, filter.table.itemsize,
+                          <char *>&minus32 if filter.table.itemsize == 4 else <char *>&minus64,
+                          0, 0, 1, self.panel_pixels)
 
     def __dealloc__(self):
         free(self.zeros)
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        """Whether the arrays lie so, and that is faster than to transpose them."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t pixels = self.size.oh * self.size.ow
-        cdef ptrdiff_t block = min(pixels, self.most_panels() * self.panel_pixels)
+        """Whether the arrays lie so."""
+        cdef ptrdiff_t item = self.filter.table.itemsize
         return (planar(&arrays.x, &self.size, item) and planar(&arrays.out, &self.size, item)
-                and arrays.residual.data == NULL
-                and self.filter.set_width >= LEAST_WIDTH and self.filter.depth <= MOST_DEPTH
-                and 100 * ceil_div(pixels, lanes) * lanes <= (100 + SPARE_PERCENT) * pixels
-                # a filter is transposed for each block, or the image for as many channels
-                and block * (self.filter.depth + self.filter.set_width) >= (
-                    self.filter.depth * self.filter.set_width))
+                and arrays.residual.data == NULL)
 
     cdef ptrdiff_t most_panels(self) noexcept nogil:
         """Of a block."""

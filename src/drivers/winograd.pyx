@@ -2,11 +2,13 @@
 
 An image is a grid of tiles of m_h x m_w outputs, each from n_h x n_w inputs. Transformed, tile and
 filter are n_h * n_w numbers per channel, and the convolution of a tile is as many products of matrices,
-tiles x channels by channels x output channels. A filter longer than r taps is cut into pieces of r = m taps:
-piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the grid has
-pieces - 1 tiles more than outputs. A dilated convolution is one on every dilation-th pixel, for each
-first pixel an image of its own; tiles that differ in the first column alone follow one another. With stride 2 a tile reads 2 m inputs further than the one before, and
-products of odd inputs (points.py) share a filter.
+tiles x channels by channels x output channels. A filter longer than r taps is cut into pieces
+of r = m taps: piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the
+grid has pieces - 1 tiles more than outputs. With stride 2 a tile reads 2 m inputs further than the one
+before, and products of odd inputs (points.py) share a filter.
+
+A dilated convolution is one on every dilation-th pixel, for each first pixel (phase) an image of its own.
+Tiles of neighbouring first columns follow one another, as their pixels do, unless these are too many.
 
 A call is cut into items: a block of tiles x a chunk of slabs (packing.pyx). An item transforms its
 inputs, then for each slab multiplies and transforms back, all in its own L2: where few tiles make
@@ -34,7 +36,9 @@ from fastconv._native.tiles cimport Split, run_pixels, split_pixels
 
 
 cdef enum:
-    MOST_COLUMNS = 64         # input columns of tiles that are transformed in one call
+    MOST_COLUMNS = 64         # input columns of tiles that are transformed together,
+    COLUMN_PHASES = 3         # so many for each of so many phases
+    MOST_PHASES = 16          # whose tiles follow one another
     GATHERED_BYTES = 24 << 10 # of inputs whose channels had to be brought together for it
     STAGED_BYTES = 1 << 14    # of outputs whose channels will be spread, if that holds a tile
     SETS_BYTES = 512          # of a pixel: an item has as many sets as have so many
@@ -70,6 +74,8 @@ cdef class Plan(Base):
         self.m_w, self.n_w = self.kind.m_w, self.kind.n_w
         self.points = self.n_h * self.n_w
         self.tile_rows = ceil_div(ceil_div(self.size.oh, self.dilation_h), self.m_h)
+        self.phases = self.dilation_w if self.dilation_w <= MOST_PHASES else 1
+        self.apart = self.dilation_w // self.phases
         self.tile_cols = ceil_div(ceil_div(self.size.ow, self.dilation_w), self.m_w)
         self.grid_rows = self.tile_rows + self.pieces_h - 1
         self.grid_cols = self.tile_cols + self.pieces_w - 1
@@ -93,7 +99,7 @@ cdef class Plan(Base):
 
     cdef ptrdiff_t halo(self) noexcept nogil:
         """Transformed tiles that a block reads beyond its own."""
-        return self.dilation_w * ((self.pieces_h - 1) * self.grid_cols + self.pieces_w - 1)
+        return self.phases * ((self.pieces_h - 1) * self.grid_cols + self.pieces_w - 1)
 
     cdef ptrdiff_t finished(self) noexcept nogil:
         """Output channels that are transformed back together, at most."""
@@ -118,8 +124,8 @@ cdef class Plan(Base):
                 b.tiles = tall * i if i < 5 else ceil_div(self.total, share * (i - 4))
                 b.blocks = ceil_div(self.total, b.tiles)
                 b.tiles = SQUARE_TILES if self.square else ceil_div(self.total, b.blocks)
-                whole = b.tiles + (self.dilation_w - 1 if i > 4 else 0)
-                b.tiles = max(1, whole // self.dilation_w) * self.dilation_w
+                whole = b.tiles + (self.phases - 1 if i > 4 else 0)   # no larger than register tiles
+                b.tiles = max(1, whole // self.phases) * self.phases
                 b.blocks = ceil_div(self.total, b.tiles)
                 self.measure(&b, threads, gathered, staged)
                 if best.cycles < 0 or b.cycles < best.cycles:
@@ -146,8 +152,8 @@ cdef class Plan(Base):
         cdef double outputs = self.m_h * self.m_w * wide
         b.reading = self.find_reading(gathered)
         b.products_bytes = self.points * (b.tiles * slab + L1_LINE)
-        b.staged = self.dilation_w * max(
-            1, STAGED_BYTES // (self.m_h * self.m_w * written * self.dilation_w)) if staged else 0
+        b.staged = self.phases * max(
+            1, STAGED_BYTES // (self.m_h * self.m_w * written * self.phases)) if staged else 0
         b.outputs_bytes = b.staged * self.m_h * self.m_w * written
         # odd numbers of lines, or all products and all tiles would share few sets of L1
         b.inputs.vector, b.inputs.product = lanes * item, (self.pixel // L1_LINE | 1) * L1_LINE
@@ -260,13 +266,15 @@ cdef class Plan(Base):
     cdef Tiles tiles_at(self, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
         """The tiles of a row, as many as there are from the first on: of whole columns."""
         cdef Tiles t
-        cdef ptrdiff_t rest = first // self.dilation_w
+        cdef ptrdiff_t rest = first // self.phases
         t.col = rest % self.grid_cols
-        t.cols = min(self.grid_cols - t.col, (last - first) // self.dilation_w)
-        t.count = t.cols * self.dilation_w
+        t.cols = min(self.grid_cols - t.col, (last - first) // self.phases)
+        t.count = t.cols * self.phases
         rest //= self.grid_cols
         t.row = rest % self.grid_rows
         rest //= self.grid_rows
+        t.phase_w = rest % self.apart
+        rest //= self.apart
         t.phase_h = rest % self.dilation_h
         t.n = rest // self.dilation_h
         return t
@@ -274,10 +282,10 @@ cdef class Plan(Base):
     cdef Reading find_reading(self, bint gathered) noexcept nogil:
         cdef Reading r
         cdef ptrdiff_t vector = self.filter.table.lanes * self.filter.table.itemsize
-        r.columns = MOST_COLUMNS * min(self.dilation_w, 3)
+        r.columns = MOST_COLUMNS * min(self.phases, COLUMN_PHASES)
         if gathered:
             r.columns = GATHERED_BYTES // (self.n_h * vector)
-        r.columns = max(r.columns, self.dilation_w * self.n_w)
+        r.columns = max(r.columns, self.phases * self.n_w)
         r.taps_bytes = r.columns * (self.n_h * sizeof(char *) + sizeof(Segment))
         r.stage_bytes = max(GATHERED_BYTES, r.columns * self.n_h * vector) if gathered else 0
         r.bytes = r.taps_bytes + r.stage_bytes
@@ -293,8 +301,8 @@ cdef class Plan(Base):
         cdef fc_winograd_input t
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t chunk = 0, c = 0, i, j, tap, column, phase
-        cdef ptrdiff_t row, col, count, width, runs, phases = self.dilation_w
+        cdef ptrdiff_t chunk = 0, c, i, j, tap, column, phase
+        cdef ptrdiff_t row, col, count, width, runs, phases = self.phases
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = phases * ((b.columns // phases - self.n_w) // step + 1)
         cdef ptrdiff_t rows[9]
@@ -327,7 +335,7 @@ cdef class Plan(Base):
                 if phase == phases:
                     column, phase = column + 1, 0
                 # phases may have no output
-                col = self.column_of(&tiles, j) if phase < self.size.ow else NOTHING
+                col = self.column_of(&tiles, j) if tiles.phase_w + phase < self.size.ow else NOTHING
                 tap = (phase * count + column) * self.n_h
                 phase += 1
                 if col < 0:
@@ -337,7 +345,7 @@ cdef class Plan(Base):
                     continue
                 if b.stage_bytes:
                     if (runs and segments[runs - 1].first + segments[runs - 1].count == j
-                            and segments[runs - 1].col + segments[runs - 1].count == col):
+                            and segments[runs - 1].col + self.apart * segments[runs - 1].count == col):
                         segments[runs - 1].count += 1
                     else:
                         segments[runs] = Segment(j, col, 1)
@@ -365,7 +373,8 @@ cdef class Plan(Base):
 
     cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil:
         """The image's column that the j-th of a row of tiles is; -1 or NOTHING for none."""
-        cdef ptrdiff_t col = self.dilation_w * tiles.col * self.m_w * self.stride_w + j
+        cdef ptrdiff_t col = (tiles.phase_w + self.dilation_w * tiles.col * self.m_w * self.stride_w
+                              + self.apart * j)
         if col >= self.cols_read:
             return NOTHING
         return source_of(col - self.left, self.size.w, self.col_map, self.left)
@@ -378,7 +387,7 @@ cdef class Plan(Base):
         for i in range(runs):
             self.filter.table.copy(
                 stage + segments[i].first * pixel, pixel, self.filter.table.itemsize,
-                at(x, n, row, segments[i].col, channel), x.w, x.c,
+                at(x, n, row, segments[i].col, channel), self.apart * x.w, x.c,
                 segments[i].count, channels)
 
     cdef void multiply_square(self, ptrdiff_t s, ptrdiff_t count, char *inputs,
@@ -409,7 +418,7 @@ cdef class Plan(Base):
         tile.activation = NULL
         tile.residual_pixel = 0
         tile.rows, tile.taps, tile.run = self.pieces_h, self.pieces_w, self.filter.depth
-        tile.x_pixel, tile.x_tap = read.tile, self.dilation_w * read.tile
+        tile.x_pixel, tile.x_tap = read.tile, self.phases * read.tile
         tile.x_row = self.grid_cols * tile.x_tap
         tile.out_pixel = written.tile
         # meanwhile fetch the filter of the product that comes next
@@ -435,7 +444,7 @@ cdef class Plan(Base):
         cdef Tiles tiles
         cdef const Array *out = &arrays.out
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t y, x, cols, i, k, phase, phases = self.dilation_w, pixel
+        cdef ptrdiff_t y, x, cols, i, k, phase, phases = self.phases, pixel
         cdef char *outputs
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
@@ -443,14 +452,14 @@ cdef class Plan(Base):
         t.activation = &self.activation if self.activated else NULL
         t.product, t.vector = steps.product, steps.vector
         t.residual_row = self.dilation_h * arrays.residual.h
-        t.residual_pixel = phases * arrays.residual.w
+        t.residual_pixel = self.dilation_w * arrays.residual.w
         while first < last:
             tiles = self.tiles_at(first, min(last, first + b.staged) if b.staged else last)
             first += tiles.count
             y = tiles.phase_h + self.dilation_h * tiles.row * self.m_h
-            x = phases * tiles.col * self.m_w
+            x = tiles.phase_w + self.dilation_w * tiles.col * self.m_w
             t.rows = min(self.m_h, ceil_div(self.size.oh - y, self.dilation_h))
-            cols = min(tiles.count * self.m_w, self.size.ow - x)   # of all phases
+            cols = min(tiles.count * self.m_w, ceil_div(self.size.ow - x, self.apart))   # of all phases
             if t.rows <= 0 or cols <= 0:   # only pieces of other tiles read them
                 products += tiles.count * steps.tile
                 continue
@@ -458,7 +467,7 @@ cdef class Plan(Base):
                 outputs, pixel = stage, width * item
                 t.out_row = cols * pixel
             else:
-                outputs, pixel = at(out, tiles.n, y, x, channel), out.w
+                outputs, pixel = at(out, tiles.n, y, x, channel), self.apart * out.w
                 t.out_row = self.dilation_h * out.h
             t.out_pixel = phases * pixel
             for i in range(tiles.cols):
@@ -470,9 +479,9 @@ cdef class Plan(Base):
                     if t.cols <= 0:
                         continue
                     t.out = outputs + k * pixel
-                    t.residual = at(&arrays.residual, tiles.n, y, x + k, channel)
+                    t.residual = at(&arrays.residual, tiles.n, y, x + self.apart * k, channel)
                     self.kind.output(&t)
             if b.staged:
                 for k in range(t.rows):
                     put(self.filter.table, out, at(out, tiles.n, y + self.dilation_h * k, x, 0),
-                        out.w, stage + k * t.out_row, pixel, cols, channel, width)
+                        self.apart * out.w, stage + k * t.out_row, pixel, cols, channel, width)

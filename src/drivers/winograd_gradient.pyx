@@ -101,7 +101,7 @@ cdef class Plan(Winograd):
         self.inputs = min(depth, ceil_div(ceil_div(depth, self.parts), lanes) * lanes)
         self.parts = ceil_div(depth, self.inputs)
         self.blocks = ceil_div(self.total, self.tiles)
-        self.tiles = ceil_div(ceil_div(self.total, self.blocks), self.dilation_w) * self.dilation_w
+        self.tiles = ceil_div(ceil_div(self.total, self.blocks), self.phases) * self.phases
         self.blocks = ceil_div(self.total, self.tiles)
         self.set_items = ceil_div(self.filter.sets, self.item_sets)
         items = self.set_items * self.filter.slabs * self.parts
@@ -222,7 +222,7 @@ cdef class Plan(Winograd):
         t.vectors = ceil_div(width, lanes)
         t.last = width - (t.vectors - 1) * lanes
         t.dy_row, t.dy_pixel = self.dilation_h * call.dy.h, self.dilation_w * call.dy.w
-        t.out_tile, t.out_product = self.dilation_w * self.dy.tile, self.dy.product
+        t.out_tile, t.out_product = self.phases * self.dy.tile, self.dy.product
         t.out_vector = self.dy.vector
         while first < last:
             tiles = self.tiles_at(first, last)
@@ -230,8 +230,8 @@ cdef class Plan(Winograd):
             t.tiles = tiles.cols
             # phases may have a tile less than there is room for
             t.rows = ceil_div(max(self.size.oh - y, 0), self.dilation_h)
-            for phase in range(self.dilation_w):
-                x = phase + self.dilation_w * tiles.col * self.m_w
+            for phase in range(self.phases):
+                x = tiles.phase_w + phase + self.dilation_w * tiles.col * self.m_w
                 t.cols = ceil_div(max(self.size.ow - x, 0), self.dilation_w)
                 t.dy = at(&call.dy, tiles.n, y, x,
                           set * self.filter.set_width + self.filter.start(j))

@@ -199,7 +199,7 @@ typedef struct {
 /* The transforms of one F(m, r); those of the filter's gradient are for stride 1, or NULL. */
 typedef struct {
     int m_h, n_h, m_w, n_w; /* outputs and points of a tile; of rows 1: along columns only */
-    int unique; /* points of different filters along an axis: all odd inputs have the same */
+    int unique; /* points of different filters along columns: all odd inputs have the same */
     int taps;   /* of a filter, along an axis */
     void (*input)(const fc_winograd_input *);
     void (*output)(const fc_winograd_output *);
