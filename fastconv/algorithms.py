@@ -209,10 +209,10 @@ class Depthwise(Grouped):
 class Winograd:
     """F(m x n, r x r), or F(m, r) along one axis: fewer multiplications.
 
-    Along each axis, tiles of m outputs from m + r - 1 products each. Where both are r, longer filters
-    are cut into pieces of r taps. With stride 2, r = 3, tiles have 2 m + 1 products, of which those
-    of odd inputs share a filter, and no filter is cut. A NaN or infinity of the input reaches all
-    outputs of its tiles.
+    Along each axis, tiles of m outputs from m + r - 1 products each. Where m and n are r, longer
+    filters are cut into pieces of r taps. With stride 2, r = 3, tiles have 2 m + 1 products, of
+    which those of odd inputs share a filter, and no filter is cut. A NaN or infinity of the input
+    reaches all outputs of its tiles.
 
     Attributes
     ----------
