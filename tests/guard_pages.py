@@ -191,9 +191,8 @@ def calls(dtype):
                 )
 
             yield f"{case} channels first", layer
-            if shape.groups > 1 or set(shape.kernel) == {
-                1
-            }:  # without a residual a kernel of its own
+            # without a residual a kernel of its own
+            if shape.groups > 1 or set(shape.kernel) == {1}:
                 yield f"{case} planes", planes
 
 

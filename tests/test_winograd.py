@@ -121,10 +121,10 @@ def test_the_header_is_what_the_script_makes():
 def test_every_level_has_every_transform(level, dtype):
     made = native.transforms(level, np.dtype(dtype).itemsize)
     assert len(set(made)) == len(made)
-    assert {(tile, points(tile, r, stride)) for tile, r, stride in TILES} == set(made)
+    assert {(tile, products_of(tile, r, stride)) for tile, r, stride in TILES} == set(made)
 
 
-def points(tile, r, stride):
+def products_of(tile, r, stride):
     """Products of a tile along rows and columns."""
     return tuple(stride * (m - 1) + r if m > 1 else 1 for m in tile)
 
@@ -149,7 +149,7 @@ def transformed(level, tile, r, stride, weight):
     made = native.transforms(level, weight.itemsize)
     products = math.prod(len(filter_matrix(m, r, stride)) for m in tile)
     packed = Filter((products, 1, *weight.shape[2:]), 1, "transformed", weight.itemsize, level)
-    packed.pack(weight, None, 1, made.index((tile, points(tile, r, stride))))
+    packed.pack(weight, None, 1, made.index((tile, products_of(tile, r, stride))))
     return packed.tobytes()
 
 

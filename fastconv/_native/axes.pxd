@@ -20,6 +20,24 @@ cdef inline Axis axis_of(ptrdiff_t outputs, ptrdiff_t kernel, ptrdiff_t stride,
     return a
 
 
+# Neighbouring lines or columns of a copy, from its `first` on, that come from the image's `source` on.
+cdef struct Run:
+    ptrdiff_t first, source, count
+
+
+cdef inline ptrdiff_t extended(Run *runs, ptrdiff_t count, ptrdiff_t i, ptrdiff_t source,
+                               ptrdiff_t step) noexcept nogil:
+    """Add a line or column to runs whose sources are `step` apart; returns how many there are."""
+    cdef Run *run = runs + count - 1
+    if source < 0:
+        return count
+    if count and i == run.first + run.count and source == run.source + step * run.count:
+        run.count += 1
+        return count
+    runs[count] = Run(i, source, 1)
+    return count + 1
+
+
 cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexcept nogil:
     """The first tap at least `distance` from the first."""
     if distance <= 0:

@@ -26,8 +26,6 @@ cdef class Plan(Base):
     cdef ptrdiff_t panel_pixels
     cdef ptrdiff_t steps                      # inputs, and one for the bias
     cdef ptrdiff_t panels                     # of an image
-    cdef double one64
-    cdef float one32
     cdef char *zeros                          # a tile's bias
     # the cut last used: most calls repeat it
     cdef Blocking last_block

@@ -1,4 +1,5 @@
 # Winograd convolution (src/drivers/winograd.pyx), as that of its filter's gradient extends it.
+from fastconv._native.axes cimport Run
 from fastconv._native.levels cimport fc_table, fc_winograd, multiply_cycles
 from fastconv._native.plan cimport Array, Arrays, Plan as Base
 
@@ -13,11 +14,6 @@ cdef struct Tiles:
     ptrdiff_t n, phase_h, phase_w   # image, first row and column of its pixels
     ptrdiff_t row, col, cols        # tile row, first tile column, tile columns
     ptrdiff_t count                 # tiles
-
-
-# Columns of the image that are read side by side, from the `first` of those that tiles read on.
-cdef struct Segment:
-    ptrdiff_t first, col, count
 
 
 # How inputs are read: so many columns of all phases together, and the workspace for it, of
@@ -78,7 +74,7 @@ cdef class Plan(Base):
                         char *inputs, const Steps *steps) noexcept nogil
     cdef ptrdiff_t column_of(self, const Tiles *tiles, ptrdiff_t j) noexcept nogil
     cdef void gather(self, const Array *x, ptrdiff_t n, ptrdiff_t row, ptrdiff_t channel,
-                     ptrdiff_t channels, const Segment *segments, ptrdiff_t runs, char *stage,
+                     ptrdiff_t channels, const Run *runs, ptrdiff_t count, char *stage,
                      ptrdiff_t pixel) noexcept nogil
     cdef void multiply_square(self, ptrdiff_t s, ptrdiff_t count, char *inputs,
                               ptrdiff_t product) noexcept nogil

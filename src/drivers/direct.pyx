@@ -81,10 +81,11 @@ cdef class Plan(Base):
         cdef Call call_
         cdef Call *call = &call_
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef bint in_place = self.readable_in_place(&arrays.x)
-        cdef bint staged = scattered(&arrays.out, item, self.filter.slab_width)
+        cdef bint in_place, staged
         if self.planes is not None and self.planes.takes(arrays):
             return self.planes.execute(arrays, threads)
+        in_place = self.readable_in_place(&arrays.x)
+        staged = scattered(&arrays.out, item, self.filter.slab_width)
         call.arrays = arrays
         # with the rows between its own, which others write in turn (of a transposed convolution)
         call.streams_out = finds_no_room(max(

@@ -9,10 +9,11 @@ is the order in which the image lies in memory.
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
+from fastconv._native.axes cimport Axis, Run, axis_of, extended, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    fc_lanewise, fc_lanewise_function, fc_planewise, fc_planewise_function, fc_table, l2_bytes, multiply_cycles,
+    fc_lanewise, fc_lanewise_function, fc_planewise, fc_planewise_function, fc_table, l2_bytes,
+    multiply_cycles,
 )
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div, find_lanes
@@ -29,11 +30,6 @@ cdef enum:
     LEAST_VECTORS = 4          # of a chunk
     SPLIT_TAPS = 25            # that read an input, from which on one that lies in two lines is copied
     PLANE_BYTES = 24 << 10     # of a copy of the inputs of a group, if that can be
-
-
-# Neighbouring lines or columns of a copy, from its `first` on, that come from the image's `source` on.
-cdef struct Run:
-    ptrdiff_t first, source, count
 
 
 # Neighbouring output rows that read the same filter rows, [low, high).
@@ -64,19 +60,6 @@ cdef struct Call:
     const Arrays *arrays
     Blocking block
     int layout
-
-
-cdef inline ptrdiff_t extended(Run *runs, ptrdiff_t count, ptrdiff_t i, ptrdiff_t source,
-                               ptrdiff_t step) noexcept nogil:
-    """Add a line or column to runs whose sources are `step` apart; returns how many there are."""
-    cdef Run *run = runs + count - 1
-    if source < 0:
-        return count
-    if count and i == run.first + run.count and source == run.source + step * run.count:
-        run.count += 1
-        return count
-    runs[count] = Run(i, source, 1)
-    return count + 1
 
 
 cdef class Plan(Base):
@@ -472,7 +455,7 @@ cdef class Plan(Base):
         return b
 
     cdef fc_planewise_function rows_function(self) noexcept nogil:
-        """That of such filters, or NULL."""
+        """The kernel for whole rows of such a filter, or NULL."""
         cdef ptrdiff_t kernel = self.filter.kh, stride = self.stride_w
         if (self.grouped or kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= 7
                 or stride != self.stride_h or stride > 2

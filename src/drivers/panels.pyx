@@ -53,7 +53,6 @@ cdef class Plan(Base):
         self.panel_pixels = filter.table.vectors * filter.table.lanes
         self.steps = filter.depth + 1
         self.panels = ceil_div(self.size.oh * self.size.ow, self.panel_pixels)
-        self.one64 = self.one32 = 1
         self.zeros = allocate(self.panel_pixels * filter.table.itemsize)
         filter.table.copy(self.zeros, 0, filter.table.itemsize,
                           <char *>&minus32 if filter.table.itemsize == 4 else <char *>&minus64,
@@ -76,18 +75,18 @@ cdef class Plan(Base):
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """The blocking that should take least time: a block's panels and some weights are in L2."""
         cdef Blocking b, best
-        cdef ptrdiff_t item = self.filter.table.itemsize, slabs = self.filter.slabs, weights
+        cdef ptrdiff_t item = self.filter.table.itemsize, slabs = self.filter.slabs, weights, most
         b.panel_bytes = self.steps * self.panel_pixels * item
         # an odd number of lines, or all rows of a tile would share few sets of L1
         b.weight_bytes = (ceil_div(self.steps * item, L1_LINE) | 1) * L1_LINE
         weights = self.filter.slab_width * b.weight_bytes
+        most = max(1, l2_bytes() // 4 // weights)
         b.chunks = 1
         best.cycles = -1
         while True:
             b.chunk = ceil_div(slabs, b.chunks)
             b.chunks = ceil_div(slabs, b.chunk)
-            b.held = ceil_div(b.chunk, max(1, l2_bytes() // 4 // weights))
-            b.held = ceil_div(b.chunk, b.held)
+            b.held = ceil_div(b.chunk, ceil_div(b.chunk, most))
             b.blocks = ceil_div(self.panels, max(1, self.most_panels()))
             while True:
                 b.panels = ceil_div(self.panels, b.blocks)
@@ -178,7 +177,9 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = table.itemsize, size = self.panel_pixels, line = size * item, i
         cdef ptrdiff_t whole = pixels // size, rest = pixels % size
         cdef ptrdiff_t last_line = ceil_div(rest, table.lanes) * table.lanes * item
-        cdef const char *one = <char *>&self.one32 if item == 4 else <char *>&self.one64
+        cdef double one64 = 1
+        cdef float one32 = 1
+        cdef const char *one = <char *>&one32 if item == 4 else <char *>&one64
         cdef const char *src
         cdef char *last = panels + whole * b.panel_bytes
         table.copy(panels, b.panel_bytes, item, one, 0, 0, whole, size)

@@ -2,10 +2,10 @@
 
 An image is a grid of tiles of m_h x m_w outputs, each from n_h x n_w inputs. Transformed, tile and
 filter are n_h * n_w numbers per channel, and the convolution of a tile is as many products of matrices,
-tiles x channels by channels x output channels. A filter longer than r taps is cut into pieces
-of r = m taps: piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the
-grid has pieces - 1 tiles more than outputs. With stride 2 a tile reads 2 m inputs further than the one
-before, and products of odd inputs (points.py) share a filter.
+tiles x channels by channels x output channels. A filter longer than r taps is cut into pieces of r = m
+taps: piece i of a tile reads the transformed inputs of the i-th tile to its right (below), so the grid
+has pieces - 1 tiles more than outputs. With stride 2 a tile reads 2 m inputs further than the one before,
+and products of odd inputs (points.py) share a filter.
 
 A dilated convolution is one on every dilation-th pixel, for each first pixel (phase) an image of its own.
 Tiles of neighbouring first columns follow one another, as their pixels do, unless these are too many.
@@ -21,6 +21,7 @@ from libc.math cimport hypot
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+from fastconv._native.axes cimport Run, extended
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     FC_ONE_AND_HALF, FC_WINOGRADS, fc_table, fc_tile, fc_tile_function, fc_winograd,
@@ -112,7 +113,7 @@ cdef class Plan(Base):
         whole columns of tiles.
         """
         cdef Blocking b, best
-        cdef ptrdiff_t tall = self.filter.table.pixels, i, share, whole
+        cdef ptrdiff_t tall = self.filter.table.pixels, i, share, spare
         memset(&best, 0, sizeof(best))
         best.cycles = -1
         b.chunks = 1
@@ -124,8 +125,8 @@ cdef class Plan(Base):
                 b.tiles = tall * i if i < 5 else ceil_div(self.total, share * (i - 4))
                 b.blocks = ceil_div(self.total, b.tiles)
                 b.tiles = SQUARE_TILES if self.square else ceil_div(self.total, b.blocks)
-                whole = b.tiles + (self.phases - 1 if i > 4 else 0)   # no larger than register tiles
-                b.tiles = max(1, whole // self.phases) * self.phases
+                spare = 0 if i < 5 else self.phases - 1   # no less than a share, no more than tall tiles
+                b.tiles = max(1, (b.tiles + spare) // self.phases) * self.phases
                 b.blocks = ceil_div(self.total, b.tiles)
                 self.measure(&b, threads, gathered, staged)
                 if best.cycles < 0 or b.cycles < best.cycles:
@@ -286,7 +287,7 @@ cdef class Plan(Base):
         if gathered:
             r.columns = GATHERED_BYTES // (self.n_h * vector)
         r.columns = max(r.columns, self.phases * self.n_w)
-        r.taps_bytes = r.columns * (self.n_h * sizeof(char *) + sizeof(Segment))
+        r.taps_bytes = r.columns * (self.n_h * sizeof(char *) + sizeof(Run))
         r.stage_bytes = max(GATHERED_BYTES, r.columns * self.n_h * vector) if gathered else 0
         r.bytes = r.taps_bytes + r.stage_bytes
         return r
@@ -296,13 +297,13 @@ cdef class Plan(Base):
                         char *inputs, const Steps *steps) noexcept nogil:
         """Transform inputs of some tiles, `depth` channels from `channel` on."""
         cdef const char **taps = <const char **>work
-        cdef Segment *segments = <Segment *>(taps + b.columns * self.n_h)
+        cdef Run *runs = <Run *>(taps + b.columns * self.n_h)
         cdef char *stage = work + b.taps_bytes
         cdef fc_winograd_input t
         cdef Tiles tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t chunk = 0, c, i, j, tap, column, phase
-        cdef ptrdiff_t row, col, count, width, runs, phases = self.phases
+        cdef ptrdiff_t row, col, count, width, run_count, phases = self.phases
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = phases * ((b.columns // phases - self.n_w) // step + 1)
         cdef ptrdiff_t rows[9]
@@ -329,30 +330,24 @@ cdef class Plan(Base):
                     pixels[i], next_pixel[i] = stage + i * width * chunk * item, chunk * item
                 elif rows[i] >= 0:
                     pixels[i], next_pixel[i] = at(x, tiles.n, rows[i], 0, channel), x.w
-            runs = 0
-            column = phase = 0   # of the j-th: which of its phase's it is
-            for j in range(width):
-                if phase == phases:
-                    column, phase = column + 1, 0
-                # phases may have no output
-                col = self.column_of(&tiles, j) if tiles.phase_w + phase < self.size.ow else NOTHING
-                tap = (phase * count + column) * self.n_h
-                phase += 1
-                if col < 0:
+            run_count = 0
+            for column in range(count):
+                for phase in range(phases):
+                    j = column * phases + phase
+                    col = NOTHING
+                    if tiles.phase_w + phase < self.size.ow:   # phases may have no output
+                        col = self.column_of(&tiles, j)
+                    tap = (phase * count + column) * self.n_h
+                    if col < 0:
+                        for i in range(self.n_h):
+                            taps[tap + i] = (
+                                unread if col == NOTHING or rows[i] == NOTHING else padding)
+                        continue
+                    if b.stage_bytes:
+                        run_count = extended(runs, run_count, j, col, self.apart)
+                        col = j
                     for i in range(self.n_h):
-                        taps[tap + i] = (
-                            unread if col == NOTHING or rows[i] == NOTHING else padding)
-                    continue
-                if b.stage_bytes:
-                    if (runs and segments[runs - 1].first + segments[runs - 1].count == j
-                            and segments[runs - 1].col + self.apart * segments[runs - 1].count == col):
-                        segments[runs - 1].count += 1
-                    else:
-                        segments[runs] = Segment(j, col, 1)
-                        runs += 1
-                    col = j
-                for i in range(self.n_h):
-                    taps[tap + i] = pixels[i] + col * next_pixel[i]
+                        taps[tap + i] = pixels[i] + col * next_pixel[i]
             t.tiles = tiles.cols
             c = 0
             while c < depth:
@@ -361,7 +356,7 @@ cdef class Plan(Base):
                     t.channels = min(chunk, t.channels)
                     for i in range(self.n_h):
                         if rows[i] >= 0:
-                            self.gather(x, tiles.n, rows[i], channel + c, t.channels, segments, runs,
+                            self.gather(x, tiles.n, rows[i], channel + c, t.channels, runs, run_count,
                                         stage + i * width * chunk * item, chunk * item)
                 for j in range(phases):
                     t.taps = <const char *const *>(taps + j * count * self.n_h)
@@ -380,15 +375,14 @@ cdef class Plan(Base):
         return source_of(col - self.left, self.size.w, self.col_map, self.left)
 
     cdef void gather(self, const Array *x, ptrdiff_t n, ptrdiff_t row, ptrdiff_t channel,
-                     ptrdiff_t channels, const Segment *segments, ptrdiff_t runs, char *stage,
+                     ptrdiff_t channels, const Run *runs, ptrdiff_t count, char *stage,
                      ptrdiff_t pixel) noexcept nogil:
         """Copy some channels of a row of pixels, so that they lie side by side."""
         cdef ptrdiff_t i
-        for i in range(runs):
+        for i in range(count):
             self.filter.table.copy(
-                stage + segments[i].first * pixel, pixel, self.filter.table.itemsize,
-                at(x, n, row, segments[i].col, channel), self.apart * x.w, x.c,
-                segments[i].count, channels)
+                stage + runs[i].first * pixel, pixel, self.filter.table.itemsize,
+                at(x, n, row, runs[i].source, channel), self.apart * x.w, x.c, runs[i].count, channels)
 
     cdef void multiply_square(self, ptrdiff_t s, ptrdiff_t count, char *inputs,
                               ptrdiff_t product) noexcept nogil:
