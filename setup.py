@@ -34,6 +34,7 @@ MODULES = (
     "costs",
     "packing",
     "plan",
+    "planes",
     "panels",
     "direct",
     "dot",

@@ -135,6 +135,8 @@ PLANES = [
     # more than L1 holds at a time, several images and threads
     depthwise((100, 120), 3, (3, 3), padding=1, batch=2, num_threads=2),
     depthwise((100, 120), 3, (3, 3), padding=1, stride=2, num_threads=2),
+    depthwise((90, 130), 2, (7, 7), padding=(0, 5, 3, 1), num_threads=2),
+    depthwise((91, 135), 2, (5, 5), padding=3, stride=2, activation="relu"),
     depthwise((20000,), 2, (9,), padding=4),
     depthwise((3, 5000), 2, (3, 3), padding=1),
     *(
@@ -176,13 +178,22 @@ def test_channel_first_planes(level, dtype, case):
     assert_channel_first_agrees(case, dtype)
 
 
-@pytest.mark.parametrize("groups", [1, 2])
-def test_channel_first_pointwise_views(level, dtype, groups):
-    case = Case((20, 24), 10, 36, (1, 1), groups=groups, batch=2, bias=True, data="normal")
+VIEWED = [
+    *(Case((20, 24), 10, 36, (1, 1), groups=groups, batch=2, bias=True) for groups in (1, 2)),
+    *(
+        depthwise((20, 24), 10, (k, k), padding=k // 2, stride=s, batch=2)
+        for k in (3, 5, 7)
+        for s in (1, 2)
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [replace(case, data="normal") for case in VIEWED], ids=str)
+def test_channel_first_views(level, dtype, case):
     x, weight, bias, _ = case.arrays(dtype)
     planes = channels_first(x)
     twice = np.repeat(planes, 2, 1)
-    wide = np.pad(planes, ((0, 0), (0, 0), (0, 0), (3, 5)))
+    wide = np.pad(planes, ((0, 0), (0, 0), (0, 0), (3, 5)), constant_values=np.nan)
     one = np.broadcast_to(planes[:, :1], planes.shape)
     views = [
         (twice[:, ::2], x),
@@ -190,12 +201,14 @@ def test_channel_first_pointwise_views(level, dtype, groups):
         (planes[::-1, ::-1], x[::-1, ..., ::-1]),
         (one, np.moveaxis(one, 1, -1)),
     ]
+    filters = case.filters
     for view, plain in views:
-        out = np.zeros((2, 40, 20, 24), dtype)
-        case.run(np.moveaxis(view, 1, -1), weight, bias, out=np.moveaxis(out[:, 2:38], 1, -1))
+        out = np.zeros((2, filters + 4, *case.out_size), dtype)
+        inner = out[:, 2:-2]
+        case.run(np.moveaxis(view, 1, -1), weight, bias, out=np.moveaxis(inner, 1, -1))
         wanted = case.run(np.ascontiguousarray(plain), weight, bias)
-        np.testing.assert_array_equal(np.moveaxis(out[:, 2:38], 1, -1), wanted)
-        assert not out[:, :2].any() and not out[:, 38:].any()
+        np.testing.assert_array_equal(np.moveaxis(inner, 1, -1), wanted)
+        assert not out[:, :2].any() and not out[:, -2:].any()
 
 
 @pytest.mark.parametrize("wrapper", WRAPPERS)

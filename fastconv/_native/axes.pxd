@@ -45,6 +45,13 @@ cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexc
     return distance if dilation == 1 else ceil_div(distance, dilation)
 
 
+cdef inline void taps_inside(ptrdiff_t first, ptrdiff_t size, ptrdiff_t dilation, ptrdiff_t *low,
+                             ptrdiff_t *high) noexcept nogil:
+    """Leave of taps [0, high), the first of which is at `first`, those in the image."""
+    low[0] = min(high[0], first_inside(-first, dilation))
+    high[0] = max(low[0], min(high[0], first_inside(size - first, dilation)))
+
+
 cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdiff_t kernel,
                              ptrdiff_t stride, ptrdiff_t dilation) noexcept nogil:
     """The coordinate of a block's i-th copied input, which may lie in the padding."""

@@ -1,8 +1,8 @@
 # Direct convolution as the driver of few output channels extends it (src/drivers/direct.pyx).
-from fastconv._native cimport panels
 from fastconv._native.axes cimport Axis
 from fastconv._native.levels cimport fc_tile, fc_tile_function
 from fastconv._native.plan cimport Array, Arrays, Plan as Base, Sizes
+from fastconv._native.planes cimport Planar
 from fastconv._native.tiles cimport Split
 
 
@@ -65,7 +65,7 @@ cdef class Plan(Base):
     cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
     cdef bint strips_taps       # tiles of a row leave out taps in the padding
     cdef bint pointwise         # no pixel reads another, so rows may be joined
-    cdef panels.Plan planes     # of one tap, for channel-first images; or None
+    cdef Planar planes          # for channel-first images, or None
     cdef ptrdiff_t tile_pixels  # of the tallest register tile
     cdef ptrdiff_t depth        # inputs of a group that are worked through at a time
     # the cut last used: most calls repeat it

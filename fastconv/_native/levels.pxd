@@ -57,7 +57,7 @@ cdef extern from "table.h":
         const ptrdiff_t *inputs
         ptrdiff_t rows, row
         ptrdiff_t x_line, lines, cols
-        ptrdiff_t x_row, x_phase, low, high
+        ptrdiff_t x_row, x_phase, low, high, left, right
         const char *filter
         const char *bias
         ptrdiff_t outs
@@ -156,6 +156,7 @@ cdef extern from "table.h":
         fc_lanewise_function lanewise[2][3][14]
         fc_planewise_function planewise
         fc_planewise_function plane_rows[2][3]
+        int planes_in_place
         fc_gradient_function gradient[2][14]
         fc_gradient_function depthwise_gradient[2][6]
         fc_gradient_function grouped_gradient[3][3]

@@ -1,6 +1,7 @@
 # Pointwise convolution of channel-first images (src/drivers/panels.pyx), as direct convolution uses it.
 from fastconv._native.packing cimport Filter
-from fastconv._native.plan cimport Arrays, Plan as Base
+from fastconv._native.plan cimport Arrays
+from fastconv._native.planes cimport Planar
 
 
 # How a call is cut: `panels` of an image to a block, `chunk` slabs of a set, `held` of which have their
@@ -22,7 +23,7 @@ cdef struct Call:
 cdef bint pay(Filter filter, ptrdiff_t pixels) noexcept
 
 
-cdef class Plan(Base):
+cdef class Plan(Planar):
     cdef ptrdiff_t panel_pixels
     cdef ptrdiff_t steps                      # inputs, and one for the bias
     cdef ptrdiff_t panels                     # of an image
@@ -31,7 +32,6 @@ cdef class Plan(Base):
     cdef Blocking last_block
     cdef ptrdiff_t last_threads
 
-    cdef bint takes(self, const Arrays *arrays) noexcept nogil
     cdef ptrdiff_t most_panels(self) noexcept nogil
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil
     cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil

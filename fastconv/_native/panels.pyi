@@ -1,7 +1,7 @@
 from typing import final
 
-from . import plan
+from . import planes
 
 @final
-class Plan(plan.Plan):
+class Plan(planes.Planar):
     """Pointwise convolution of channel-first images, for `direct.Plan`."""

@@ -7,13 +7,13 @@ do not lie together. Then row after row it runs some outputs at a time through a
 is the order in which the image lies in memory.
 """
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
-from fastconv._native.axes cimport Axis, Run, axis_of, extended, first_inside, tap_of
+from fastconv._native cimport planes
+from fastconv._native.axes cimport Axis, axis_of, tap_of, taps_inside
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    fc_lanewise, fc_lanewise_function, fc_planewise, fc_planewise_function, fc_table, l2_bytes,
-    multiply_cycles,
+    fc_lanewise, fc_lanewise_function, l2_bytes, multiply_cycles,
 )
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div, find_lanes
@@ -29,24 +29,9 @@ cdef enum:
     LEAST_COLS = 32            # of a block that does not have whole rows
     LEAST_VECTORS = 4          # of a chunk
     SPLIT_TAPS = 25            # that read an input, from which on one that lies in two lines is copied
-    PLANE_BYTES = 24 << 10     # of a copy of the inputs of a group, if that can be
 
 
-# Neighbouring output rows that read the same filter rows, [low, high).
-cdef struct Band:
-    ptrdiff_t row, rows, low, high
-
-
-# Which kernel, and whether inputs or outputs go through a copy.
-cdef enum Layout:
-    IN_PLACE = 0
-    COPIED = 1
-    STAGED = 2
-    PLANES = 4
-
-
-# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` vectors of a set (of planes:
-# groups).
+# How a call is cut. `rows` x `cols` output pixels to a block, `chunk` vectors of a set.
 cdef struct Blocking:
     ptrdiff_t rows, cols, chunk
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
@@ -59,7 +44,6 @@ cdef struct Blocking:
 cdef struct Call:
     const Arrays *arrays
     Blocking block
-    int layout
 
 
 cdef class Plan(Base):
@@ -72,10 +56,11 @@ cdef class Plan(Base):
     cdef ptrdiff_t tile_pixels  # the most outputs that it does at a time
     cdef char *constants        # which lanes are read, then a pixel of padding
     cdef ptrdiff_t lanes_bytes
+    cdef planes.Plan planes     # for channel-first images
     # the cut last used: most calls repeat it
     cdef Blocking last_block
     cdef ptrdiff_t last_threads
-    cdef int last_layout
+    cdef bint last_copied
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
@@ -99,6 +84,9 @@ cdef class Plan(Base):
         filter.table.copy(self.constants + self.lanes_bytes, item, item, self.pad(), 0, 0,
                           pixel // item, 1)
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
+        self.planes = planes.Plan(filter, input_shape, output_size, stride, padding, dilation, pad_value,
+                                  row_map, col_map, activation)
+        self.planes.worthwhile_threads = self.worthwhile_threads
 
     def __dealloc__(self):
         free(self.constants)
@@ -140,13 +128,14 @@ cdef class Plan(Base):
 
     cdef double share_read(self) noexcept nogil:
         """The share of filter rows that is left when those in the padding are left out."""
-        cdef ptrdiff_t kh = self.filter.kh, rows = 0, y, first, low
+        cdef ptrdiff_t kh = self.filter.kh, rows = 0, y, first, low, high
         if not self.skips_padding or self.size.oh == 0:
             return 1
         for y in range(self.size.oh):
             first = y * self.stride_h - self.top
-            low = min(kh, first_inside(-first, self.dilation_h))
-            rows += max(low, min(kh, first_inside(self.size.h - first, self.dilation_h))) - low
+            low, high = 0, kh
+            taps_inside(first, self.size.h, self.dilation_h, &low, &high)
+            rows += high - low
         return <double>rows / (self.size.oh * kh)
 
     def cost(self, ptrdiff_t num_threads):
@@ -224,36 +213,25 @@ cdef class Plan(Base):
         return self.pixels_ascend(x) and not (
             split and self.filter.kh * self.filter.kw >= SPLIT_TAPS * self.stride_h * self.stride_w)
 
-    cdef int layout(self, const Arrays *arrays) noexcept nogil:
-        """How the arrays lie in memory."""
-        cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef bint staged = arrays.out.c != item or arrays.out.run > 0   # tiles cross slabs
-        if (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
-                and arrays.residual.data == NULL and 2 * self.size.ow > self.filter.table.lanes):
-            return PLANES
-        return (0 if self.readable_in_place(&arrays.x) else COPIED) | (STAGED if staged else 0)
-
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
-        cdef int layout = self.layout(arrays)
         cdef Call call
-        if threads != self.last_threads or layout != self.last_layout:
-            self.last_block = (self.cut_planes(threads) if layout == PLANES else
-                               self.cut(threads, layout & COPIED, layout & STAGED))
-            self.last_threads, self.last_layout = threads, layout
-        call.arrays, call.block, call.layout = arrays, self.last_block, layout
+        cdef bint copied, staged
+        if self.planes is not None and self.planes.takes(arrays):
+            return self.planes.execute(arrays, threads)
+        copied = not self.readable_in_place(&arrays.x)
+        staged = arrays.out.c != self.filter.table.itemsize or arrays.out.run > 0   # tiles cross slabs
+        if (threads != self.last_threads or copied != self.last_copied
+                or staged != (self.last_block.stage_bytes > 0)):
+            self.last_block = self.cut(threads, copied, staged)
+            self.last_threads, self.last_copied = threads, copied
+        call.arrays, call.block = arrays, self.last_block
         return self.share_out(&call, call.block.items, threads, call.block.bytes)
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
-        cdef const Call *call = <const Call *>the_call
-        if call.layout == PLANES:
-            self.run_planes(call.arrays, &call.block, index, work, thread)
-        else:
-            self.run_vectors(call.arrays, &call.block, index, work, thread)
-
-    cdef void run_vectors(self, const Arrays *arrays, const Blocking *b,
-                          ptrdiff_t index, char *work, int thread) noexcept nogil:
         """Compute one block of output pixels for one chunk of vectors."""
+        cdef const Arrays *arrays = (<const Call *>the_call).arrays
+        cdef const Blocking *b = &(<const Call *>the_call).block
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t chunks = b.chunks // self.filter.sets
         cdef ptrdiff_t col = index % b.col_blocks * b.cols
@@ -325,20 +303,7 @@ cdef class Plan(Base):
         cdef ptrdiff_t first = y * self.stride_h - self.top
         low[0], high[0] = 0, self.filter.kh
         if self.skips_padding:
-            low[0] = min(high[0], first_inside(-first, self.dilation_h))
-            high[0] = max(low[0], min(high[0], first_inside(self.size.h - first, self.dilation_h)))
-
-    cdef ptrdiff_t find_bands(self, ptrdiff_t row, ptrdiff_t rows, Band *bands) noexcept nogil:
-        """The bands of a block of output rows; returns how many there are."""
-        cdef ptrdiff_t count = 0, y, low, high
-        for y in range(rows):
-            self.rows_read(row + y, &low, &high)
-            if count and bands[count - 1].low == low and bands[count - 1].high == high:
-                bands[count - 1].rows += 1
-            else:
-                bands[count] = Band(y, 1, low, high)
-                count += 1
-        return count
+            taps_inside(first, self.size.h, self.dilation_h, low, high)
 
     cdef void find_inputs(self, const Arrays *arrays, const Blocking *b, ptrdiff_t n,
                           ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,
@@ -411,151 +376,3 @@ cdef class Plan(Base):
             table += across.count
         if pixels:
             self.filter.table.copy(dst, needed, item, src, x.w, x.c, pixels, held // item)
-
-    cdef ptrdiff_t line_columns(self, ptrdiff_t cols) noexcept nogil:
-        """Columns of a copied line that lie together, every stride-th: whole vectors."""
-        cdef ptrdiff_t lanes = self.filter.table.lanes
-        return ceil_div((cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1,
-                        self.stride_w * lanes) * lanes
-
-    cdef ptrdiff_t plane_bytes(self, const Blocking *b) noexcept nogil:
-        """Bytes of the copied inputs of a channel."""
-        return (self.down(b.rows).count * self.stride_w * self.line_columns(b.cols)
-                * self.filter.table.itemsize)
-
-    cdef Blocking cut_planes(self, ptrdiff_t threads) noexcept nogil:
-        """Blocks whose inputs L1 holds, group by group; some items for each thread."""
-        cdef Blocking b
-        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t groups = self.channels // self.filter.depth, pixels, vectors
-        memset(&b, 0, sizeof(b))
-        b.rows, b.cols = self.size.oh, self.size.ow
-        while self.filter.depth * self.plane_bytes(&b) > PLANE_BYTES:
-            vectors = ceil_div(b.cols, 4 * lanes)   # as many as a kernel takes at a time
-            if b.rows > 2 * self.filter.kh or (b.rows > 1 and vectors == 1):
-                b.rows = ceil_div(b.rows, 2)
-            elif vectors > 1:
-                b.cols = ceil_div(vectors, 2) * 4 * lanes
-            else:
-                break
-        b.row_blocks = ceil_div(self.size.oh, b.rows)
-        b.col_blocks = ceil_div(self.size.ow, b.cols)
-        pixels = self.size.n * b.row_blocks * b.col_blocks
-        b.chunk = groups
-        if threads > 1:
-            b.chunk = ceil_div(groups, ceil_div(ITEMS * threads, pixels))
-        b.chunks = ceil_div(groups, b.chunk)
-        b.items = pixels * b.chunks
-        b.copies_bytes = ceil_div(self.filter.depth * self.plane_bytes(&b), L1_LINE) * L1_LINE
-        # whole vectors are loaded, and one beyond those of the last columns
-        b.copies_bytes += 2 * lanes * item
-        b.table_bytes = self.filter.reduction() * sizeof(ptrdiff_t) + b.rows * sizeof(Band) + (
-            self.down(b.rows).count + self.stride_w * self.line_columns(b.cols)) * sizeof(Run)
-        b.bytes = b.copies_bytes + b.table_bytes + L1_LINE
-        return b
-
-    cdef fc_planewise_function rows_function(self) noexcept nogil:
-        """The kernel for whole rows of such a filter, or NULL."""
-        cdef ptrdiff_t kernel = self.filter.kh, stride = self.stride_w
-        if (self.grouped or kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= 7
-                or stride != self.stride_h or stride > 2
-                or self.dilation_h > 1 or self.dilation_w > 1):
-            return NULL
-        return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
-
-    cdef void run_planes(self, const Arrays *arrays, const Blocking *b, ptrdiff_t index, char *work,
-                         int thread) noexcept nogil:
-        """Compute one block of output pixels for one chunk of groups."""
-        cdef const fc_table *table = self.filter.table
-        cdef ptrdiff_t item = table.itemsize, lanes = table.lanes, depth = self.filter.depth
-        cdef ptrdiff_t col = index % b.col_blocks * b.cols
-        cdef ptrdiff_t row = index // b.col_blocks % b.row_blocks * b.rows
-        cdef ptrdiff_t n = index // (b.col_blocks * b.row_blocks) % self.size.n
-        cdef ptrdiff_t g = index // (b.col_blocks * b.row_blocks * self.size.n) * b.chunk
-        cdef ptrdiff_t last = min(g + b.chunk, self.channels // depth)
-        cdef ptrdiff_t rows = min(b.rows, self.size.oh - row)
-        cdef ptrdiff_t cols = min(b.cols, self.size.ow - col)
-        cdef ptrdiff_t width = self.filter.out_channels // (self.channels // depth)
-        cdef ptrdiff_t filter_row = self.filter.kw * depth * lanes * item
-        cdef ptrdiff_t columns = self.line_columns(b.cols), line = self.stride_w * columns * item
-        cdef ptrdiff_t plane = self.plane_bytes(b)
-        cdef ptrdiff_t channel, c, o, lane, position, y, first, i, j
-        cdef Axis down = self.down(b.rows)
-        cdef char *copies = work + (-<ptrdiff_t>work & (L1_LINE - 1))
-        cdef ptrdiff_t *inputs = <ptrdiff_t *>(copies + b.copies_bytes)
-        cdef Band *bands = <Band *>(inputs + self.filter.reduction())
-        cdef Run *lines = <Run *>(bands + b.rows)
-        cdef Run *pieces = lines + down.count
-        cdef ptrdiff_t line_runs = 0, column_runs = 0, band_count
-        cdef fc_planewise_function function = self.rows_function()
-        cdef fc_planewise t
-        cdef Timer timer = start_timer(arrays, thread)
-
-        # where the inputs of an item come from is the same for all channels, and so is the padding
-        table.copy(copies, item, item, self.pad(), 0, 0, depth * plane // item, 1)
-        for i in range(down.count - (b.rows - rows) * down.per_output):
-            y = source_of(tap_of(i, row * self.stride_h - self.top, &down, self.filter.kh,
-                                 self.stride_h, self.dilation_h), self.size.h, self.row_map, self.top)
-            line_runs = extended(lines, line_runs, i, y, 1)
-        first = (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1
-        for j in range(self.stride_w):
-            i = j
-            while i < first:
-                column_runs = extended(
-                    pieces, column_runs, j * columns + i // self.stride_w,
-                    source_of(col * self.stride_w - self.left + i, self.size.w, self.col_map,
-                              self.left), self.stride_w)
-                i += self.stride_w
-        for i in range(self.filter.kh):
-            for c in range(depth):
-                for j in range(0, self.filter.kw):
-                    o = j * self.dilation_w
-                    inputs[(i * depth + c) * self.filter.kw + j] = (
-                        i * down.per_tap * line + c * plane
-                        + (o % self.stride_w * columns + o // self.stride_w) * item)
-        if function == NULL:
-            function = table.planewise
-            band_count = self.find_bands(row, rows, bands)
-        else:   # it leaves out rows of padding by itself
-            bands[0], band_count = Band(0, rows, 0, self.filter.kh), 1
-            t.low, t.high = 0, down.count
-            if self.skips_padding:
-                t.low = self.top - row * self.stride_h
-                t.high = min(t.low + self.size.h, down.count)
-        t.row = self.filter.kw * depth
-        t.x_row, t.x_phase = line, columns * item
-        t.x_line = down.per_output * line
-        t.cols = cols
-        t.out_line, t.out_channel = arrays.out.h, arrays.out.c
-        t.activation = &self.activation if self.activated else NULL
-        for g in range(g, last):
-            for c in range(depth):
-                for i in range(line_runs):
-                    for j in range(column_runs):
-                        table.copy(
-                            copies + c * plane + lines[i].first * line + pieces[j].first * item,
-                            line, item,
-                            at(&arrays.x, n, lines[i].source, pieces[j].source, g * depth + c),
-                            arrays.x.h, self.stride_w * arrays.x.w, lines[i].count, pieces[j].count)
-            lap(&timer, COPIES)
-            o = 0
-            while o < width:
-                channel = g * width + o
-                position = channel % self.filter.set_width
-                lane = position % self.filter.slab_width
-                position = self.filter.position(
-                    channel // self.filter.set_width, position // self.filter.slab_width)
-                t.outs = min(width - o, self.filter.slab_width - lane)
-                t.outs = 4 if t.outs >= 4 else 2 if t.outs >= 2 else 1
-                t.bias = self.filter.bias + position + lane * item
-                for i in range(band_count):
-                    t.lines = bands[i].rows
-                    t.x = copies + bands[i].row * t.x_line
-                    t.inputs = inputs + bands[i].low * t.row
-                    t.rows = bands[i].high - bands[i].low
-                    t.filter = (self.filter.memory + position * self.filter.reduction()
-                                + bands[i].low * filter_row + lane * item)
-                    t.out = at(&arrays.out, n, row + bands[i].row, col, channel)
-                    function(&t)
-                o += t.outs
-            lap(&timer, PRODUCTS)

@@ -14,9 +14,10 @@ from fastconv._native.levels cimport FC_ONE, FC_TWO, fc_table, fc_tile, fc_tile_
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
-    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Plan as Base, Sizes, Timer, at,
+    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Sizes, Timer, at,
     lap, start_timer, tile_cycles,
 )
+from fastconv._native.planes cimport Planar
 from fastconv._native.tiles cimport Split, run_row, split_pixels
 
 
@@ -42,7 +43,7 @@ cdef inline bint planar(const Array *a, const Sizes *z, ptrdiff_t item) noexcept
     return a.w == item and a.run == 0 and (z.h == 1 or a.h == z.w * item)
 
 
-cdef class Plan(Base):
+cdef class Plan(Planar):
     """Convolution of one tap, stride 1 and no padding."""
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,

@@ -49,20 +49,25 @@ FC_UNROLL
         FC_NAME(plane_store)(t, out + o * t->out_channel, out_next, width, acc[o], count);
 }
 
-/* The vector `by` lanes after a, of which b is the next. Loads of 64 bytes that are not aligned take
- * two lines each, and as long as four others. */
-static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(plane_shift)(const char *p,
-                                                                            FC_VECTOR a, FC_VECTOR b,
-                                                                            const int by)
-{
+/* What follows is for one channel and filters of so many rows and columns. */
 #if FC_BYTES == 64
+/* Where the image lies: a row of inputs is loaded once, with zeros for its padding, and shifted. */
+enum { FC_NAME(planes_in_place) = 1 };
+
 #define FC_AFTER_1(l) ((l) + 1)
 #define FC_AFTER_2(l) ((l) + 2)
 #define FC_AFTER_3(l) ((l) + 3)
 #define FC_AFTER_4(l) ((l) + 4)
 #define FC_AFTER_5(l) ((l) + 5)
 #define FC_AFTER_6(l) ((l) + 6)
-    (void)p;
+#define FC_EVEN(l) (2 * (l))
+#define FC_ODD(l) (2 * (l) + 1)
+
+/* The vector `by` lanes after a, of which b is the next. */
+static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(plane_shift)(FC_VECTOR a,
+                                                                            FC_VECTOR b,
+                                                                            const int by)
+{
     return by == 0   ? a
            : by == 1 ? FC_SHUFFLE(a, b, FC_AFTER_1)
            : by == 2 ? FC_SHUFFLE(a, b, FC_AFTER_2)
@@ -70,11 +75,99 @@ static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(plane_shift)(cons
            : by == 4 ? FC_SHUFFLE(a, b, FC_AFTER_4)
            : by == 5 ? FC_SHUFFLE(a, b, FC_AFTER_5)
                      : FC_SHUFFLE(a, b, FC_AFTER_6);
-#else
-    (void)b;
-    return by == 0 ? a : FC_NAME(load)(p + by * FC_SIZE);
-#endif
 }
+
+/* Vectors of which the second begins where the first ends, and the third where the second does: what
+ * the taps of neighbouring outputs read. `lanes`: of each vector, those that are not padding. */
+static inline __attribute__((always_inline)) void FC_NAME(plane_taps)(
+    const char *x, const FC_NAME(lane_set) lanes[3], FC_VECTOR *in, const int taps, const int stride)
+{
+    FC_VECTOR v[3];
+FC_UNROLL
+    for (int i = 0; i <= stride; i++)
+        v[i] = lanes[i] ? FC_NAME(load_lanes)(x + i * FC_BYTES, lanes[i]) : (FC_VECTOR){0};
+    if (stride == 2) {
+        const FC_VECTOR even = FC_SHUFFLE(v[0], v[1], FC_EVEN), odd = FC_SHUFFLE(v[0], v[1], FC_ODD);
+        /* its first lane is all that three taps need */
+        const FC_VECTOR next_even = taps == 3 ? v[2] : FC_SHUFFLE(v[2], v[2], FC_EVEN);
+        const FC_VECTOR next_odd = FC_SHUFFLE(v[2], v[2], FC_ODD);
+FC_UNROLL
+        for (int k = 0; k < taps; k++)
+            in[k] = FC_NAME(plane_shift)(k % 2 ? odd : even, k % 2 ? next_odd : next_even, k / 2);
+    } else
+FC_UNROLL
+        for (int k = 0; k < taps; k++)
+            in[k] = FC_NAME(plane_shift)(v[0], v[1], k);
+}
+
+/* A column of vectors of outputs: those of which a row of inputs is part are in registers. */
+static inline __attribute__((always_inline)) void FC_NAME(plane_column)(
+    const fc_planewise *t, ptrdiff_t first, ptrdiff_t lines, ptrdiff_t col, const int taps,
+    const int stride)
+{
+    const int live = (taps + stride - 1) / stride;
+    const ptrdiff_t width = t->cols - col < FC_LANES ? t->cols - col : FC_LANES;
+    const ptrdiff_t low = t->low - first * stride, high = t->high - first * stride;
+    const char *x = t->x + first * stride * t->x_row + col * stride * FC_SIZE;
+    char *out = t->out + first * t->out_line + col * FC_SIZE;
+    const FC_VECTOR bias = FC_NAME(broadcast)(*(const FC_T *)t->bias);
+    FC_NAME(lane_set) lanes[3];
+    FC_VECTOR acc[7], f[9];
+FC_UNROLL
+    for (int i = 0; i <= stride; i++)
+        lanes[i] = FC_NAME(lanes_of)(t->left - col * stride - i * FC_LANES,
+                                     t->right - col * stride - i * FC_LANES);
+FC_UNROLL
+    for (int i = 0; i < live; i++)
+        acc[i] = bias;
+    if (taps == 3)
+FC_UNROLL
+        for (int i = 0; i < 9; i++)
+            f[i] = FC_NAME(broadcast)(*(const FC_T *)(t->filter + i * FC_BYTES));
+    for (ptrdiff_t y = 1 - live; y < lines; y++) { /* acc[i] is that of row y + i */
+FC_UNROLL
+        for (int phase = 0; phase < stride; phase++, x += t->x_row) {
+            const ptrdiff_t row = (y + live - 1) * stride + phase;
+            FC_VECTOR in[7];
+            if (row < low || row >= high)
+                continue;
+            FC_NAME(plane_taps)(x, lanes, in, taps, stride);
+FC_UNROLL
+            for (int i = 0; i < live; i++) {
+                const int r = (live - 1 - i) * stride + phase;
+                if (r < taps)
+FC_UNROLL
+                    for (int k = 0; k < taps; k++)
+                        acc[i] += in[k] * (taps == 3 ? f[r * taps + k]
+                                                     : FC_NAME(broadcast)(*(const FC_T *)(
+                                                           t->filter + (r * taps + k) * FC_BYTES)));
+            }
+        }
+        if (y >= 0) {
+            FC_NAME(plane_store)(t, out, 0, width, acc, 1);
+            out += t->out_line;
+        }
+FC_UNROLL
+        for (int i = 1; i < live; i++)
+            acc[i - 1] = acc[i];
+        acc[live - 1] = bias;
+    }
+}
+
+enum { FC_NAME(band) = 12 << 10 }; /* bytes of a band of inputs, which L1 holds, and its outputs */
+
+#define FC_PLANE_ROWS(taps, stride)                                                            \
+    static void FC_NAME(plane_rows_##taps##_##stride)(const fc_planewise *t)                   \
+    {                                                                                          \
+        const ptrdiff_t row = (t->cols * stride + taps) * FC_SIZE * stride;                    \
+        const ptrdiff_t most = FC_NAME(band) < 8 * row ? 8 : FC_NAME(band) / row;                         \
+        for (ptrdiff_t y = 0; y < t->lines; y += most)                                         \
+            for (ptrdiff_t col = 0; col < t->cols; col += FC_LANES)                            \
+                FC_NAME(plane_column)(t, y, t->lines - y < most ? t->lines - y : most, col,    \
+                                      taps, stride);                                           \
+    }
+#else
+enum { FC_NAME(planes_in_place) = 0 };
 
 /* Four rows of outputs of one channel from row `first` on, as far as there are so many; each row of
  * inputs is loaded once, those of padding not at all. */
@@ -91,19 +184,12 @@ FC_UNROLL
         acc[i] = FC_NAME(broadcast)(*(const FC_T *)t->bias);
 FC_UNROLL
     for (int y = 0; y < 3 * stride + taps; y++, x += t->x_row) {
-        FC_VECTOR a[2], b[2];
         if (y < low || y >= high)
             continue;
 FC_UNROLL
-        for (int i = 0; i < stride; i++) {
-            a[i] = *(const FC_VECTOR *)(x + i * t->x_phase);
-            b[i] = *(const FC_VECTOR *)(x + i * t->x_phase + FC_BYTES);
-        }
-FC_UNROLL
         for (int k = 0; k < taps; k++) {
-            const int phase = k % stride;
             const FC_VECTOR in =
-                FC_NAME(plane_shift)(x + phase * t->x_phase, a[phase], b[phase], k / stride);
+                FC_NAME(load)(x + k % stride * t->x_phase + k / stride * FC_SIZE);
 FC_UNROLL
             for (int i = 0; i < 4; i++) {
                 const int r = y - i * stride;
@@ -132,6 +218,7 @@ FC_UNROLL
                 FC_NAME(plane_rows)(t, first, col, taps, stride);                              \
         }                                                                                      \
     }
+#endif
 
 FC_PLANE_ROWS(3, 1) FC_PLANE_ROWS(5, 1) FC_PLANE_ROWS(7, 1) FC_PLANE_ROWS(3, 2) FC_PLANE_ROWS(5, 2)
 

@@ -77,10 +77,10 @@ typedef struct {
     const ptrdiff_t *inputs; /* with so many bytes to each of its inputs, */
     ptrdiff_t rows, row;     /* in the order of the filter, whose rows have so many inputs */
     ptrdiff_t x_line, lines, cols;
-    /* for functions of a filter of so many rows, each of as many inputs: rows of x are so far apart,
-     * and with stride 2 columns of odd number from those of even number; both are aligned. Rows
-     * from low on, and below high, are not padding */
-    ptrdiff_t x_row, x_phase, low, high;
+    /* for functions of a filter of so many rows, each of as many inputs: rows of x are so far apart, and
+     * with stride 2 columns of odd number from those of even number, if it is a copy. Rows from low on,
+     * and below high, are not padding; nor are columns from left on, and before right */
+    ptrdiff_t x_row, x_phase, low, high, left, right;
     const char *filter, *bias; /* as packed for lanewise; of the first output channel */
     ptrdiff_t outs;
     char *out;
@@ -221,6 +221,7 @@ typedef struct {
     int lanewise_pixels[2][3], lanewise_taps[2][3]; /* the most; taps: that share loads */
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     fc_planewise_function planewise, plane_rows[2][3]; /* of strides 1 and 2, 3, 5 and 7 rows or NULL */
+    int planes_in_place; /* whether those read the image itself */
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs; grouped: of
      * [inputs of a tap - 2][taps - 1] */
     fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];

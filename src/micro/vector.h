@@ -73,6 +73,24 @@ static inline void FC_NAME(store_part)(void *p, FC_VECTOR v, ptrdiff_t n)
         _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)v);
 }
 
+/* Some lanes, from `first` on and before `end`, a bit each. */
+typedef unsigned FC_NAME(lane_set);
+
+static inline FC_NAME(lane_set) FC_NAME(lanes_of)(ptrdiff_t first, ptrdiff_t end)
+{
+    const int low = first < 0 ? 0 : first < FC_LANES ? (int)first : FC_LANES;
+    const int high = end < 0 ? 0 : end < FC_LANES ? (int)end : FC_LANES;
+    return ((1u << high) - 1) & ~((1u << low) - 1);
+}
+
+/* Lanes that are not in the set are 0, and not read. */
+static inline FC_VECTOR FC_NAME(load_lanes)(const void *p, FC_NAME(lane_set) lanes)
+{
+    if (sizeof(FC_T) == 4)
+        return (FC_VECTOR)_mm512_maskz_loadu_ps((__mmask16)lanes, p);
+    return (FC_VECTOR)_mm512_maskz_loadu_pd((__mmask8)lanes, p);
+}
+
 static inline FC_VECTOR FC_NAME(load_part)(const void *p, ptrdiff_t n)
 {
     if (sizeof(FC_T) == 4)

@@ -1,0 +1,282 @@
+"""Channel-first convolution of groups of few channels: lanes are neighbouring outputs of a row.
+
+Inputs of a block of outputs are copied to planes, a channel's lines with their padding: then any input
+of neighbouring outputs is a vector, and padding, pad mode, stride and dilation are the same code. Outputs
+are stored where they lie. Depthwise convolution of the usual sizes reads the image itself, where the level
+can leave out lanes that are padding.
+"""
+from fastconv._native.axes cimport Run, axis_of, extended, taps_inside, tap_of
+from fastconv._native.levels cimport fc_planewise, fc_planewise_function, fc_table
+from fastconv._native.packing cimport Filter, ceil_div
+from fastconv._native.plan cimport (
+    COPIES, L1_LINE, PRODUCTS, Array, Arrays, Plan as Base, Timer, at, lap, source_of, start_timer,
+)
+
+
+cdef enum:
+    ITEMS = 4                  # for a thread, where there is work enough
+    LEAST_VECTORS = 4          # of a block's columns: as many as a kernel takes at a time
+    PLANE_BYTES = 24 << 10     # of a group's planes, if that can be
+
+
+cdef class Planar(Base):
+    """Plans for channel-first images."""
+
+    cdef bint takes(self, const Arrays *arrays) noexcept nogil:
+        """Whether the arrays lie as the plan reads and writes them."""
+
+    cdef Planes planes_of(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
+        cdef ptrdiff_t lanes = self.filter.table.lanes, item = self.filter.table.itemsize
+        cdef Planes p
+        p.rows, p.cols = rows, cols
+        p.down = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
+        p.columns = lanes * ceil_div(
+            (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1,
+            self.stride_w * lanes)
+        p.line = self.stride_w * p.columns * item
+        # an odd number of lines, or channels would share few sets of L1
+        p.bytes = (ceil_div(p.down.count * p.line, L1_LINE) | 1) * L1_LINE
+        p.runs_bytes = (p.down.count + self.stride_w * p.columns) * sizeof(Run)
+        return p
+
+    cdef Sources find_sources(self, const Planes *p, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col,
+                              ptrdiff_t cols, Run *runs) noexcept nogil:
+        """Where the inputs of a block of rows x cols outputs come from: the same for all channels."""
+        cdef ptrdiff_t lines = p.down.count - (p.rows - rows) * p.down.per_output
+        cdef ptrdiff_t columns = (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1
+        cdef ptrdiff_t i, j, source, found = 0, found_columns = 0
+        cdef Sources s
+        s.lines, s.columns = runs, runs + p.down.count
+        s.line_runs = s.column_runs = 0
+        for i in range(lines):
+            source = source_of(tap_of(i, row * self.stride_h - self.top, &p.down, self.filter.kh,
+                                      self.stride_h, self.dilation_h),
+                               self.size.h, self.row_map, self.top)
+            s.line_runs = extended(s.lines, s.line_runs, i, source, 1)
+            found += source >= 0
+        for j in range(self.stride_w):
+            i = j
+            while i < columns:
+                source = source_of(col * self.stride_w - self.left + i, self.size.w, self.col_map,
+                                   self.left)
+                s.column_runs = extended(
+                    s.columns, s.column_runs, j * p.columns + i // self.stride_w, source,
+                    self.stride_w)
+                found_columns += source >= 0
+                i += self.stride_w
+        s.padded = found < lines or found_columns < columns
+        return s
+
+    cdef void find_inputs(self, const Planes *p, bint taps_first, ptrdiff_t *inputs) noexcept nogil:
+        """Bytes from the first input of an output to all: [kh][kw][in], or [kh][in][kw]."""
+        cdef ptrdiff_t depth = self.filter.depth, kw = self.filter.kw, i, j, c, o
+        for i in range(self.filter.kh):
+            for j in range(kw):
+                o = j * self.dilation_w
+                o = i * p.down.per_tap * p.line + (
+                    o % self.stride_w * p.columns + o // self.stride_w) * self.filter.table.itemsize
+                for c in range(depth):
+                    inputs[c * kw + j if taps_first else j * depth + c] = o + c * p.bytes
+            inputs += kw * depth
+
+    cdef void copy_planes(self, const Planes *p, const Sources *sources, const Array *x, ptrdiff_t n,
+                          ptrdiff_t channel, ptrdiff_t count, char *dst) noexcept nogil:
+        """Copy what is not padding, of so many channels."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, c, i, j
+        cdef const Run *lines = sources.lines
+        cdef const Run *columns = sources.columns
+        for c in range(channel, channel + count):
+            for i in range(sources.line_runs):
+                for j in range(sources.column_runs):
+                    self.filter.table.copy(
+                        dst + lines[i].first * p.line + columns[j].first * item, p.line, item,
+                        at(x, n, lines[i].source, columns[j].source, c), x.h, self.stride_w * x.w,
+                        lines[i].count, columns[j].count)
+            dst += p.bytes
+
+
+cdef class Plan(Planar):
+    """Convolution with a filter of the lanewise form; the same bits as the lanewise driver's."""
+
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation):
+        self.skips_padding = row_map is None and pad_value == 0
+        self.groups = self.channels // filter.depth
+        self.width = filter.out_channels // self.groups
+        self.rows_function = self.find_rows_function()
+        self.in_place = self.rows_function != NULL and filter.table.planes_in_place
+        if self.in_place and not (self.skips_padding and col_map is None):
+            self.rows_function, self.in_place = NULL, False
+
+    cdef bint takes(self, const Arrays *arrays) noexcept nogil:
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        return (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
+                and arrays.residual.data == NULL and 2 * self.size.ow > self.filter.table.lanes)
+
+    cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
+        """Blocks whose inputs the cache holds, group by group; some items for each thread."""
+        cdef Blocking b
+        cdef Planes p
+        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes, vectors
+        cdef ptrdiff_t wanted = ITEMS * threads if threads > 1 else 1, blocks
+        b.rows, b.cols = self.size.oh, self.size.ow
+        while True:
+            b.row_blocks = ceil_div(self.size.oh, b.rows)
+            b.col_blocks = ceil_div(self.size.ow, b.cols)
+            blocks = self.size.n * b.row_blocks * b.col_blocks
+            p = self.planes_of(b.rows, b.cols)
+            if (self.in_place or self.filter.depth * p.bytes <= PLANE_BYTES) and (
+                    blocks * self.groups >= wanted):
+                break
+            vectors = ceil_div(b.cols, LEAST_VECTORS * lanes)
+            if b.rows > 2 * self.filter.kh or (b.rows > 1 and vectors == 1):
+                b.rows = ceil_div(b.rows, 2)
+            elif vectors > 1:
+                b.cols = ceil_div(vectors, 2) * LEAST_VECTORS * lanes
+            else:
+                break
+        b.chunk = ceil_div(self.groups, ceil_div(wanted, blocks))
+        b.chunks = ceil_div(self.groups, b.chunk)
+        b.items = blocks * b.chunks
+        b.copies_bytes = b.bytes = 0
+        if not self.in_place:
+            # whole vectors are loaded, and one beyond those of the last columns
+            b.copies_bytes = L1_LINE * ceil_div(
+                self.filter.depth * p.bytes + 2 * lanes * item, L1_LINE)
+            b.bytes = b.copies_bytes + p.runs_bytes + L1_LINE + b.rows * sizeof(Band) + (
+                self.filter.kh * self.filter.kw * self.filter.depth * sizeof(ptrdiff_t))
+        return b
+
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        cdef Call call
+        if threads != self.last_threads:
+            self.last_block = self.cut(threads)
+            self.last_threads = threads
+        call.arrays, call.block = arrays, self.last_block
+        return self.share_out(&call, call.block.items, threads, call.block.bytes)
+
+    cdef fc_planewise_function find_rows_function(self) noexcept nogil:
+        """The kernel for whole rows of such a filter, or NULL."""
+        cdef ptrdiff_t kernel = self.filter.kh, stride = self.stride_w
+        if (self.filter.depth > 1 or self.width > 1 or kernel != self.filter.kw
+                or kernel % 2 == 0 or not 3 <= kernel <= 7 or stride != self.stride_h or stride > 2
+                or self.dilation_h > 1 or self.dilation_w > 1):
+            return NULL
+        return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
+
+    cdef ptrdiff_t find_bands(self, ptrdiff_t row, ptrdiff_t rows, Band *bands) noexcept nogil:
+        """The bands of a block of output rows; returns how many there are."""
+        cdef ptrdiff_t count = 0, y, low, high
+        for y in range(rows):
+            low, high = 0, self.filter.kh
+            if self.skips_padding:
+                taps_inside((row + y) * self.stride_h - self.top, self.size.h, self.dilation_h,
+                            &low, &high)
+            if count and bands[count - 1].low == low and bands[count - 1].high == high:
+                bands[count - 1].rows += 1
+            else:
+                bands[count] = Band(y, 1, low, high)
+                count += 1
+        return count
+
+    cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
+        """Compute one block of output pixels for one chunk of groups."""
+        cdef const Arrays *arrays = (<const Call *>the_call).arrays
+        cdef const Blocking *b = &(<const Call *>the_call).block
+        cdef Block block
+        cdef fc_planewise t
+        block.col = index % b.col_blocks * b.cols
+        block.row = index // b.col_blocks % b.row_blocks * b.rows
+        block.n = index // (b.col_blocks * b.row_blocks) % self.size.n
+        block.group = index // (b.col_blocks * b.row_blocks * self.size.n) * b.chunk
+        block.last = min(block.group + b.chunk, self.groups)
+        block.rows = min(b.rows, self.size.oh - block.row)
+        t.cols = min(b.cols, self.size.ow - block.col)
+        t.out_line, t.out_channel = arrays.out.h, arrays.out.c
+        t.activation = &self.activation if self.activated else NULL
+        if self.in_place:
+            self.run_in_place(arrays, &block, &t, thread)
+        else:
+            self.run_copied(arrays, b, &block, &t, work, thread)
+
+    cdef void run_in_place(self, const Arrays *arrays, const Block *block, fc_planewise *t,
+                           int thread) noexcept nogil:
+        """Channel by channel, reading the image itself."""
+        cdef ptrdiff_t width = self.filter.slab_width, row, col, g
+        cdef Timer timer = start_timer(arrays, thread)
+        row, col = block.row * self.stride_h - self.top, block.col * self.stride_w - self.left
+        t.low, t.high = -row, self.size.h - row
+        t.left, t.right = -col, self.size.w - col
+        t.x_row, t.lines = arrays.x.h, block.rows
+        for g in range(block.group, block.last):
+            t.x = at(&arrays.x, block.n, row, col, g)
+            t.out = at(&arrays.out, block.n, block.row, block.col, g)
+            self.find_filter(t, 0, g // width, g % width)
+            self.rows_function(t)
+        lap(&timer, PRODUCTS)
+
+    cdef void find_filter(self, fc_planewise *t, ptrdiff_t s, ptrdiff_t slab,
+                          ptrdiff_t lane) noexcept nogil:
+        """The filter and bias of an output channel."""
+        cdef ptrdiff_t position = self.filter.position(s, slab)
+        lane *= self.filter.table.itemsize
+        t.bias = self.filter.bias + position + lane
+        t.filter = self.filter.memory + position * self.filter.reduction() + lane
+
+    cdef void run_copied(self, const Arrays *arrays, const Blocking *b, const Block *block,
+                         fc_planewise *t, char *work, int thread) noexcept nogil:
+        """Group by group, of whose inputs a copy is made."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t item = table.itemsize, depth = self.filter.depth
+        cdef ptrdiff_t channel, o, g, lane, position, i, bands
+        cdef ptrdiff_t filter_row = self.filter.kw * depth * table.lanes * item
+        cdef char *copies = work + (-<ptrdiff_t>work & (L1_LINE - 1))
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>(copies + b.copies_bytes)
+        cdef Band *band = <Band *>(inputs + self.filter.kh * self.filter.kw * depth)
+        cdef Planes p = self.planes_of(b.rows, b.cols)
+        cdef Sources sources
+        cdef const char *filter
+        cdef fc_planewise_function function = self.rows_function
+        cdef Timer timer = start_timer(arrays, thread)
+
+        sources = self.find_sources(
+            &p, block.row, block.rows, block.col, t.cols, <Run *>(band + b.rows))
+        if sources.padded:
+            table.copy(copies, item, item, self.pad(), 0, 0, depth * p.bytes // item, 1)
+        self.find_inputs(&p, True, inputs)
+        if function == NULL:
+            function = table.planewise
+            bands = self.find_bands(block.row, block.rows, band)
+        else:   # it leaves out rows of padding by itself
+            band[0], bands = Band(0, block.rows, 0, self.filter.kh), 1
+            t.low, t.high = 0, p.down.count
+            if self.skips_padding:
+                t.low = self.top - block.row * self.stride_h
+                t.high = min(t.low + self.size.h, p.down.count)
+        t.row = self.filter.kw * depth
+        t.x_row, t.x_phase = p.line, p.columns * item
+        t.x_line = p.down.per_output * p.line
+        for g in range(block.group, block.last):
+            self.copy_planes(&p, &sources, &arrays.x, block.n, g * depth, depth, copies)
+            lap(&timer, COPIES)
+            o = 0
+            while o < self.width:
+                channel = g * self.width + o
+                position = channel % self.filter.set_width
+                lane = position % self.filter.slab_width
+                self.find_filter(
+                    t, channel // self.filter.set_width, position // self.filter.slab_width, lane)
+                filter = t.filter
+                t.outs = min(self.width - o, self.filter.slab_width - lane)
+                t.outs = 4 if t.outs >= 4 else 2 if t.outs >= 2 else 1
+                for i in range(bands):
+                    t.lines = band[i].rows
+                    t.x = copies + band[i].row * t.x_line
+                    t.inputs = inputs + band[i].low * t.row
+                    t.rows = band[i].high - band[i].low
+                    t.filter = filter + band[i].low * filter_row
+                    t.out = at(&arrays.out, block.n, block.row + band[i].row, block.col, channel)
+                    function(t)
+                o += t.outs
+            lap(&timer, PRODUCTS)
