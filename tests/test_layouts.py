@@ -163,6 +163,14 @@ PLANES = [
     Case((32, 40), 36, 60, (1, 1), groups=3, batch=2, num_threads=2, bias=True),
     Case((1000,), 33, 48, (1,), bias=True),
     *(depthwise((h, 41), 5, (3, 3), stride=2) for h in (4, 6, 8)),
+    # panels of several taps
+    *(Case((h, w), 3, 32, (3, 3), padding=1, bias=True) for h, w in ((30, 30), (5, 64), (9, 130))),
+    *(Case((33, 64), 3, 40, (3, 3), padding=1, stride=2, pad_mode=mode) for mode in PAD_MODES),
+    Case((62, 150), 3, 24, (5, 5), padding=2, batch=2, num_threads=2, activation="relu"),
+    Case((40, 95), 4, 16, (3, 5), stride=(3, 1), dilation=(1, 2), padding=1, pad_value=0.5),
+    Case((20, 40), 18, 48, (3, 3), padding=1, groups=2, bias=True),
+    Case((3000,), 1, 32, (7,), padding=3, bias=True, num_threads=2),
+    Case((3000,), 32, 16, (3,), padding=(2, 0), stride=2),
     # tiles of several first pixels, side by side
     Case((9, 11), 9, 17, (3, 3), padding=12, dilation=12),
     Case((9, 40), 9, 17, (3, 3), padding=16, dilation=(2, 16), pad_mode="wrap"),
@@ -185,6 +193,7 @@ VIEWED = [
         for k in (3, 5, 7)
         for s in (1, 2)
     ),
+    *(Case((20, 31), 3, 36, (3, 3), padding=1, stride=s, batch=2, bias=True) for s in (1, 2)),
 ]
 
 

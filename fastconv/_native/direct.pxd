@@ -65,7 +65,8 @@ cdef class Plan(Base):
     cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
     cdef bint strips_taps       # tiles of a row leave out taps in the padding
     cdef bint pointwise         # no pixel reads another, so rows may be joined
-    cdef Planar planes          # for channel-first images, or None
+    cdef bint panels_pay        # channel-first images should not be transposed
+    cdef Planar planes          # for them, once there were some
     cdef ptrdiff_t tile_pixels  # of the tallest register tile
     cdef ptrdiff_t depth        # inputs of a group that are worked through at a time
     # the cut last used: most calls repeat it

@@ -4,4 +4,4 @@ from . import planes
 
 @final
 class Plan(planes.Planar):
-    """Pointwise convolution of channel-first images, for `direct.Plan`."""
+    """Convolution of channel-first images by panels, for `direct.Plan`."""

@@ -209,6 +209,8 @@ cdef class Plan:
     cdef int64_t *col_map
     cdef Py_buffer row_view, col_view
 
+    cdef tuple arguments(self)
+    cdef bint channel_first(self, const Arrays *arrays) noexcept nogil
     cdef int _run(self, x, out, residual, ptrdiff_t num_threads, double *times) except -1
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1
     cdef int share_out(self, const void *call, ptrdiff_t items, ptrdiff_t threads,

@@ -18,6 +18,7 @@ from fastconv._native.plan cimport (
     Sizes, Timer, at, lap, pitch, put_rows, scattered, source_of, start_timer, step_cycles,
     streaming, tile_cycles, writing,
 )
+from fastconv._native.planes cimport Planar
 from fastconv._native.tiles cimport Split, launch, run_pixels, split_pixels
 
 
@@ -53,13 +54,11 @@ cdef class Plan(Base):
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
-        if self.pointwise and not filter.dot and panels.pay(filter, z.oh * z.ow):
-            self.planes = panels.Plan(filter, input_shape, output_size, stride, padding, dilation,
-                                      pad_value, row_map, col_map, activation)
         self.strips_taps = self.leaves_out_taps()
+        # longer strides are copied one by one; what lies in the padding would be multiplied
+        self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share_read(z) >= 9
+                           and panels.pay(filter, self.pointwise, z.oh, z.ow))
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(z) // THREAD_CYCLES)
-        if self.planes is not None:
-            self.planes.worthwhile_threads = self.worthwhile_threads
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call when x and out are contiguous NHWC arrays."""
@@ -82,8 +81,15 @@ cdef class Plan(Base):
         cdef Call *call = &call_
         cdef ptrdiff_t item = self.filter.table.itemsize
         cdef bint in_place, staged
-        if self.planes is not None and self.planes.takes(arrays):
-            return self.planes.execute(arrays, threads)
+        cdef Planar planes   # which another thread may make anew
+        if self.panels_pay and self.channel_first(arrays):
+            planes = self.planes
+            if planes is None:
+                planes = panels.Plan(*self.arguments(), self.pointwise)
+                planes.worthwhile_threads = self.worthwhile_threads
+                self.planes = planes
+            if planes.takes(arrays):
+                return planes.execute(arrays, threads)
         in_place = self.readable_in_place(&arrays.x)
         staged = scattered(&arrays.out, item, self.filter.slab_width)
         call.arrays = arrays

@@ -56,7 +56,7 @@ cdef class Plan(Base):
     cdef ptrdiff_t tile_pixels  # the most outputs that it does at a time
     cdef char *constants        # which lanes are read, then a pixel of padding
     cdef ptrdiff_t lanes_bytes
-    cdef planes.Plan planes     # for channel-first images
+    cdef planes.Plan planes     # for channel-first images, once there were some
     # the cut last used: most calls repeat it
     cdef Blocking last_block
     cdef ptrdiff_t last_threads
@@ -84,9 +84,6 @@ cdef class Plan(Base):
         filter.table.copy(self.constants + self.lanes_bytes, item, item, self.pad(), 0, 0,
                           pixel // item, 1)
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
-        self.planes = planes.Plan(filter, input_shape, output_size, stride, padding, dilation, pad_value,
-                                  row_map, col_map, activation)
-        self.planes.worthwhile_threads = self.worthwhile_threads
 
     def __dealloc__(self):
         free(self.constants)
@@ -216,8 +213,15 @@ cdef class Plan(Base):
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
         cdef Call call
         cdef bint copied, staged
-        if self.planes is not None and self.planes.takes(arrays):
-            return self.planes.execute(arrays, threads)
+        cdef planes.Plan plan   # which another thread may make anew
+        if self.channel_first(arrays):
+            plan = self.planes
+            if plan is None:
+                plan = planes.Plan(*self.arguments())
+                plan.worthwhile_threads = self.worthwhile_threads
+                self.planes = plan
+            if plan.takes(arrays):
+                return plan.execute(arrays, threads)
         copied = not self.readable_in_place(&arrays.x)
         staged = arrays.out.c != self.filter.table.itemsize or arrays.out.run > 0   # tiles cross slabs
         if (threads != self.last_threads or copied != self.last_copied

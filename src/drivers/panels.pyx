@@ -1,10 +1,10 @@
-"""Pointwise convolution of channel-first images, where they lie: lanes are pixels.
+"""Direct convolution of channel-first images without transposing them: lanes are pixels.
 
 The register tile of direct.pyx with filter and image exchanged: what it broadcasts are the filters of
-some output channels, and its vectors are two of neighbouring pixels of an input channel. A panel has
-those of all inputs of a group, [inputs][pixels], and is copied line by line, not transposed, as outputs
-are stored; only filters are, which is soon done. A tile's bias goes by lanes, so here it is one weight
-more, of an input that is 1.
+some output channels, and its vectors are two of neighbouring outputs' inputs. A panel has those of all
+inputs that an output has, [inputs][pixels], each copied as it lies, and outputs are stored so; only filters
+are transposed, which is soon done. Inputs of several taps come from planes (planes.pyx). A tile's bias goes
+by lanes, so here it is one weight more, of an input that is 1.
 """
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -17,43 +17,49 @@ from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Sizes, Timer, at,
     lap, start_timer, tile_cycles,
 )
-from fastconv._native.planes cimport Planar
+from fastconv._native.axes cimport Run
+from fastconv._native.planes cimport Planar, Planes, Sources
 from fastconv._native.tiles cimport Split, run_row, split_pixels
 
 
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
     MOST_DEPTH = 192      # inputs of a group: with more, an image is transposed as soon as copied
-    SPARE_PERCENT = 5     # more pixels than there are that vectors may hold
+    MOST_STEPS = 100      # likewise inputs of an output, where it has several taps
+    SPARE_PERCENT = 5     # more pixels than there are that vectors may hold,
+    MOST_SPARE = 10       # or, of groups or several taps, which take longer to transpose
     PANELS_PERCENT = 50   # of L2 for a block's panels
     MOST_ITEMS = 8        # for a thread; more are not considered
 
 
-cdef bint pay(Filter filter, ptrdiff_t pixels) noexcept:
+cdef bint pay(Filter filter, bint pointwise, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     """Whether panels should be faster than to transpose the image."""
     cdef ptrdiff_t lanes = filter.table.lanes, depth = filter.depth, width = filter.set_width
-    return (width >= LEAST_WIDTH and depth <= MOST_DEPTH
-            and 100 * ceil_div(pixels, lanes) * lanes <= (100 + SPARE_PERCENT) * pixels
+    cdef ptrdiff_t spare = SPARE_PERCENT if pointwise and filter.sets == 1 else MOST_SPARE
+    if pointwise:
+        rows, cols = 1, rows * cols
+    return (width >= LEAST_WIDTH and filter.depth_parts == 1
+            and filter.reduction() <= (MOST_DEPTH if pointwise else MOST_STEPS)
+            and 100 * ceil_div(cols, lanes) * lanes <= (100 + spare) * cols
             # a filter is transposed for each block, or the image for as many channels
-            and pixels * (depth + width) >= depth * width)
-
-
-cdef inline bint planar(const Array *a, const Sizes *z, ptrdiff_t item) noexcept nogil:
-    """Whether the pixels of a channel lie together."""
-    return a.w == item and a.run == 0 and (z.h == 1 or a.h == z.w * item)
+            and rows * cols * (depth + width) >= filter.reduction() * width)
 
 
 cdef class Plan(Planar):
-    """Convolution of one tap, stride 1 and no padding."""
+    """Direct convolution, with a filter of the dense form."""
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
-                  double pad_value, row_map, col_map, activation):
+                  double pad_value, row_map, col_map, activation, bint pointwise):
         # to which the bias is added: -0 takes even the sign of 0
         cdef double minus64 = -0.0
         cdef float minus32 = -0.0
+        self.pointwise = pointwise
+        self.rows, self.cols = self.size.oh, self.size.ow
+        if pointwise:
+            self.rows, self.cols = 1, self.rows * self.cols
         self.panel_pixels = filter.table.vectors * filter.table.lanes
-        self.steps = filter.depth + 1
-        self.panels = ceil_div(self.size.oh * self.size.ow, self.panel_pixels)
+        self.steps = filter.reduction() + 1
+        self.across = ceil_div(self.cols, self.panel_pixels)
         self.zeros = allocate(self.panel_pixels * filter.table.itemsize)
         filter.table.copy(self.zeros, 0, filter.table.itemsize,
                           <char *>&minus32 if filter.table.itemsize == 4 else <char *>&minus64,
@@ -63,10 +69,9 @@ cdef class Plan(Planar):
         free(self.zeros)
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        """Whether the arrays lie so."""
         cdef ptrdiff_t item = self.filter.table.itemsize
-        return (planar(&arrays.x, &self.size, item) and planar(&arrays.out, &self.size, item)
-                and arrays.residual.data == NULL)
+        return self.channel_first(arrays) and not (self.pointwise and self.size.h > 1 and (
+            arrays.x.h != self.size.w * item or arrays.out.h != self.size.w * item))
 
     cdef ptrdiff_t most_panels(self) noexcept nogil:
         """Of a block."""
@@ -76,7 +81,8 @@ cdef class Plan(Planar):
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """The blocking that should take least time: a block's panels and some weights are in L2."""
         cdef Blocking b, best
-        cdef ptrdiff_t item = self.filter.table.itemsize, slabs = self.filter.slabs, weights, most
+        cdef ptrdiff_t item = self.filter.table.itemsize, slabs = self.filter.slabs, weights, most, panels
+        cdef Planes planes
         b.panel_bytes = self.steps * self.panel_pixels * item
         # an odd number of lines, or all rows of a tile would share few sets of L1
         b.weight_bytes = (ceil_div(self.steps * item, L1_LINE) | 1) * L1_LINE
@@ -88,31 +94,48 @@ cdef class Plan(Planar):
             b.chunk = ceil_div(slabs, b.chunks)
             b.chunks = ceil_div(slabs, b.chunk)
             b.held = ceil_div(b.chunk, ceil_div(b.chunk, most))
-            b.blocks = ceil_div(self.panels, max(1, self.most_panels()))
-            while True:
-                b.panels = ceil_div(self.panels, b.blocks)
-                b.blocks = ceil_div(self.panels, b.panels)
+            panels = max(1, self.most_panels())
+            while panels > 0:
+                panels = self.cut_rows(&b, panels)
                 self.measure(&b, threads)
                 if best.cycles < 0 or b.cycles < best.cycles:
                     best = b
-                if b.panels == 1 or b.items > MOST_ITEMS * threads:
+                if b.items > MOST_ITEMS * threads:
                     break
-                b.blocks = ceil_div(self.panels, b.panels - 1)
+                panels -= 1
             if b.chunk == 1 or b.chunks >= 2 * threads:
                 break
             b.chunks = ceil_div(slabs, b.chunk - 1)
         best.chunks *= self.filter.sets
-        best.bytes = best.panels * best.panel_bytes + L1_LINE + best.held * weights
+        best.weights_bytes = best.held * weights
+        best.bytes = best.rows * best.across * best.panel_bytes + best.weights_bytes + L1_LINE + (
+            self.steps * sizeof(ptrdiff_t))
+        if not self.pointwise:
+            planes = self.planes_of(best.rows, best.across * self.panel_pixels)
+            # whole lines are copied, and vectors beyond them
+            best.bytes += planes.runs_bytes + self.filter.depth * planes.bytes + (
+                L1_LINE + self.panel_pixels * item)
         return best
+
+    cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil:
+        """Blocks of at most so many panels: rows, or a part of one. Returns how many they have."""
+        b.rows = min(self.rows, max(1, panels // self.across))
+        b.rows = ceil_div(self.rows, ceil_div(self.rows, b.rows))
+        b.across = min(self.across, panels)
+        b.across = ceil_div(self.across, ceil_div(self.across, b.across))
+        b.row_blocks = ceil_div(self.rows, b.rows)
+        b.col_blocks = ceil_div(self.across, b.across)
+        return b.rows * b.across
 
     cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil:
         """Find a blocking's items, and the cycles until the last thread has finished."""
         cdef ptrdiff_t rows = min(b.held * self.filter.slab_width, self.filter.set_width)
         cdef ptrdiff_t calls = ceil_div(rows, self.filter.table.pixels)
         cdef double vectors = self.steps * ceil_div(rows, self.filter.table.lanes), one
-        b.items = self.size.n * b.blocks * b.chunks * self.filter.sets
-        one = costs().item + b.panels * 2 * self.steps * costs().copy + ceil_div(
-            b.chunk, b.held) * (vectors * costs().copy + b.panels * calls * tile_cycles(
+        cdef ptrdiff_t panels = b.rows * b.across
+        b.items = self.size.n * b.row_blocks * b.col_blocks * b.chunks * self.filter.sets
+        one = costs().item + panels * 2 * self.steps * costs().copy + ceil_div(
+            b.chunk, b.held) * (vectors * costs().copy + panels * calls * tile_cycles(
                 self.filter.table, <double>rows / calls, self.filter.table.vectors, 1, self.steps))
         b.cycles = one * ceil_div(b.items, threads) + (
             one * TAIL_PERCENT / 100 if threads > 1 else 0)
@@ -130,28 +153,62 @@ cdef class Plan(Planar):
         """One block of panels for one chunk of slabs."""
         cdef const Arrays *arrays = (<const Call *>the_call).arrays
         cdef const Blocking *b = &(<const Call *>the_call).block
-        cdef ptrdiff_t chunks = b.chunks // self.filter.sets
-        cdef ptrdiff_t chunk = index // (b.blocks * self.size.n)
-        cdef ptrdiff_t n = index // b.blocks % self.size.n
-        cdef ptrdiff_t first = index % b.blocks * b.panels * self.panel_pixels
-        cdef ptrdiff_t pixels = min(
-            self.size.oh * self.size.ow - first, b.panels * self.panel_pixels)
+        cdef ptrdiff_t chunks = b.chunks // self.filter.sets, blocks = b.row_blocks * b.col_blocks
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef ptrdiff_t chunk = index // (blocks * self.size.n)
+        cdef ptrdiff_t n = index // blocks % self.size.n
+        cdef ptrdiff_t row = index // b.col_blocks % b.row_blocks * b.rows
+        cdef ptrdiff_t col = index % b.col_blocks * b.across * self.panel_pixels
+        cdef ptrdiff_t rows = min(b.rows, self.rows - row)
+        cdef ptrdiff_t cols = min(b.across * self.panel_pixels, self.cols - col)
         cdef ptrdiff_t s = chunk // chunks, j = chunk % chunks * b.chunk
-        cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs), some, rows
+        cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs), some, channels, i
         cdef char *panels = work + (-<ptrdiff_t>work & (L1_LINE - 1))
-        cdef char *weights = panels + b.panels * b.panel_bytes
+        cdef char *weights = panels + b.rows * b.across * b.panel_bytes
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>(weights + b.weights_bytes)
+        cdef const char *x
+        cdef ptrdiff_t x_line = 0
+        cdef Planes planes
         cdef Timer timer = start_timer(arrays, thread)
-        self.pack_panels(b, arrays, n, s * self.filter.depth, first, pixels, panels)
+        if self.pointwise:
+            x = at(&arrays.x, n, 0, col, s * self.filter.depth)
+            for i in range(self.filter.depth):
+                inputs[i] = i * arrays.x.c
+        else:
+            planes = self.planes_of(b.rows, b.across * self.panel_pixels)
+            x = self.fill_planes(&planes, arrays, n, s * self.filter.depth, row, rows, col, cols,
+                                 <char *>(inputs + self.steps))
+            x_line = planes.down.per_output * planes.line
+            self.find_inputs(&planes, False, inputs)
+        for i in range(rows):
+            if self.pointwise:
+                self.pack_panels(b, x, inputs, cols, panels)
+            else:
+                self.gather_panels(b, x + i * x_line, inputs, cols,
+                                   panels + i * b.across * b.panel_bytes)
         while j < end:
             some = min(b.held, end - j)
-            rows = self.pack_weights(b, s, j, j + some, weights)
+            channels = self.pack_weights(b, s, j, j + some, weights)
             lap(&timer, COPIES)
             self.multiply(
-                b, rows, pixels, weights, panels,
-                at(&arrays.out, n, 0, first, s * self.filter.set_width + self.filter.start(j)),
-                arrays.out.c)
+                b, channels, rows, cols, weights, panels,
+                at(&arrays.out, n, row, col, s * self.filter.set_width + self.filter.start(j)),
+                arrays.out.h, arrays.out.c)
             lap(&timer, PRODUCTS)
             j += some
+
+    cdef const char *fill_planes(self, const Planes *p, const Arrays *arrays, ptrdiff_t n,
+                                 ptrdiff_t channel, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col,
+                                 ptrdiff_t cols, char *work) noexcept nogil:
+        """Copy the inputs of a group for a block of outputs; returns where to."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, depth = self.filter.depth
+        cdef char *copies = work + p.runs_bytes
+        cdef Sources sources = self.find_sources(p, row, rows, col, cols, <Run *>work)
+        copies += -<ptrdiff_t>copies & (L1_LINE - 1)
+        if sources.padded:
+            self.filter.table.copy(copies, item, item, self.pad(), 0, 0, depth * p.bytes // item, 1)
+        self.copy_planes(p, &sources, &arrays.x, n, channel, depth, copies)
+        return copies
 
     cdef ptrdiff_t pack_weights(self, const Blocking *b, ptrdiff_t s, ptrdiff_t j, ptrdiff_t end,
                                 char *weights) noexcept nogil:
@@ -165,15 +222,31 @@ cdef class Plan(Planar):
             self.filter.table.copy(
                 weights + item, item, b.weight_bytes,
                 self.filter.memory + position * self.filter.reduction(),
-                ceil_div(width, lanes) * lanes * item, item, self.filter.depth, width)
+                ceil_div(width, lanes) * lanes * item, item, self.steps - 1, width)
             weights += width * b.weight_bytes
             rows += width
         return rows
 
-    cdef void pack_panels(self, const Blocking *b, const Arrays *arrays, ptrdiff_t n,
-                          ptrdiff_t channel, ptrdiff_t first, ptrdiff_t pixels,
-                          char *panels) noexcept nogil:
-        """Ones, then pixels from `first` on of each input from `channel` on."""
+    cdef void gather_panels(self, const Blocking *b, const char *x, const ptrdiff_t *inputs,
+                            ptrdiff_t pixels, char *panels) noexcept nogil:
+        """The same from planes, beyond whose lines vectors may be loaded: panel by panel."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t line, vectors
+        cdef double one64 = 1
+        cdef float one32 = 1
+        cdef const char *one = <char *>&one32 if table.itemsize == 4 else <char *>&one64
+        while pixels > 0:
+            vectors = min(table.vectors, ceil_div(pixels, table.lanes))
+            line = vectors * table.lanes * table.itemsize
+            table.copy(panels, line, table.itemsize, one, 0, 0, 1, vectors * table.lanes)
+            table.gather(panels + line, x, inputs, self.steps - 1, vectors)
+            x += line
+            panels += b.panel_bytes
+            pixels -= self.panel_pixels
+
+    cdef void pack_panels(self, const Blocking *b, const char *x, const ptrdiff_t *inputs,
+                          ptrdiff_t pixels, char *panels) noexcept nogil:
+        """Of a row of pixels: ones, then each input, which begin so many bytes from x on. Line by line."""
         cdef const fc_table *table = self.filter.table
         cdef ptrdiff_t item = table.itemsize, size = self.panel_pixels, line = size * item, i
         cdef ptrdiff_t whole = pixels // size, rest = pixels % size
@@ -181,28 +254,26 @@ cdef class Plan(Planar):
         cdef double one64 = 1
         cdef float one32 = 1
         cdef const char *one = <char *>&one32 if item == 4 else <char *>&one64
-        cdef const char *src
         cdef char *last = panels + whole * b.panel_bytes
         table.copy(panels, b.panel_bytes, item, one, 0, 0, whole, size)
         if rest:   # lanes without a pixel are multiplied, too
             memset(last, 0, b.panel_bytes)
             table.copy(last, line, item, one, 0, 0, 1, rest)
-        for i in range(self.filter.depth):
+        for i in range(self.steps - 1):
             panels += line
             last += last_line
-            src = at(&arrays.x, n, 0, first, channel + i)
-            table.copy(panels, b.panel_bytes, item, src, line, item, whole, size)
+            table.copy(panels, b.panel_bytes, item, x + inputs[i], line, item, whole, size)
             if rest:
-                table.copy(last, line, item, src + whole * line, line, item, 1, rest)
+                table.copy(last, line, item, x + inputs[i] + whole * line, line, item, 1, rest)
 
-    cdef void multiply(self, const Blocking *b, ptrdiff_t rows, ptrdiff_t pixels,
-                       const char *weights, const char *panels, char *out,
+    cdef void multiply(self, const Blocking *b, ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t cols,
+                       const char *weights, const char *panels, char *out, ptrdiff_t out_row,
                        ptrdiff_t out_channel) noexcept nogil:
         """Weights of so many output channels with all panels, a tile's one after another: so the
         outputs of a channel are written in the order in which they lie."""
         cdef const fc_table *table = self.filter.table
-        cdef Split split = split_pixels(rows, table.pixels)
-        cdef ptrdiff_t i, size, left, lanes = table.lanes
+        cdef Split split = split_pixels(channels, table.pixels)
+        cdef ptrdiff_t i, y, size, left, lanes = table.lanes
         cdef fc_tile tile
         tile.rows = tile.taps = 1
         tile.run = self.steps
@@ -214,14 +285,15 @@ cdef class Plan(Planar):
         tile.out_pixel = out_channel
         for i in range(split.larger + split.smaller):
             size = split.size + (i < split.larger)
-            tile.filter = panels
-            left = pixels
-            while left > 0:
-                tile.next = tile.filter
-                tile.last = lanes if left >= self.panel_pixels else (left - 1) % lanes + 1
-                run_row(&tile, <fc_tile_function *>table.dense[FC_TWO if left > lanes else FC_ONE], 1,
-                        size, weights, out + (pixels - left) * table.itemsize, NULL)
-                tile.filter += b.panel_bytes
-                left -= self.panel_pixels
+            for y in range(rows):
+                tile.filter = panels + y * b.across * b.panel_bytes
+                left = cols
+                while left > 0:
+                    tile.next = tile.filter
+                    tile.last = lanes if left >= self.panel_pixels else (left - 1) % lanes + 1
+                    run_row(&tile, <fc_tile_function *>table.dense[FC_TWO if left > lanes else FC_ONE],
+                            1, size, weights, out + y * out_row + (cols - left) * table.itemsize, NULL)
+                    tile.filter += b.panel_bytes
+                    left -= self.panel_pixels
             weights += size * b.weight_bytes
             out += size * out_channel

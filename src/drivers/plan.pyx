@@ -70,6 +70,22 @@ cdef class Plan:
         if self.col_map != NULL:
             PyBuffer_Release(&self.col_view)
 
+    cdef tuple arguments(self):
+        """What another plan for the same problem is made with."""
+        cdef const Sizes *z = &self.size
+        activation = (self.activation.slope, self.activation.upper) if self.activated else None
+        return (
+            self.filter, (z.n, z.h, z.w, self.channels), (z.oh, z.ow), (self.stride_h, self.stride_w),
+            (self.top, self.left), (self.dilation_h, self.dilation_w), self.pad64,
+            <object>self.row_view.obj if self.row_map != NULL else None,
+            <object>self.col_view.obj if self.col_map != NULL else None, activation)
+
+    cdef bint channel_first(self, const Arrays *arrays) noexcept nogil:
+        """Whether the pixels of a row lie together, in x and out, and nothing is to be added."""
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        return (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
+                and arrays.residual.data == NULL)
+
     def run(self, x, out, residual, ptrdiff_t num_threads):
         """Convolve x into out. All are NHWC views; a residual's channels lie together.
 

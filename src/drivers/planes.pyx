@@ -109,9 +109,7 @@ cdef class Plan(Planar):
             self.rows_function, self.in_place = NULL, False
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        cdef ptrdiff_t item = self.filter.table.itemsize
-        return (arrays.x.w == item and arrays.out.w == item and arrays.out.run == 0
-                and arrays.residual.data == NULL and 2 * self.size.ow > self.filter.table.lanes)
+        return self.channel_first(arrays) and 2 * self.size.ow > self.filter.table.lanes
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """Blocks whose inputs the cache holds, group by group; some items for each thread."""
