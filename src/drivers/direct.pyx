@@ -231,8 +231,8 @@ cdef class Plan(Base):
         pieces = 0
         while pieces < units:
             # the next number of pieces that makes them smaller
-            u = units if pieces == 0 else ceil_div(units, pieces) - 1
-            pieces = ceil_div(units, u)
+            pieces = 1 if pieces == 0 else ceil_div(units, ceil_div(units, pieces) - 1)
+            u = ceil_div(units, pieces)
             b.rows = z.oh if in_columns else min(z.oh, u * unit)
             b.cols = min(z.ow, u * tile) if in_columns else cols
             least = self.input_bytes(z, b.rows, b.cols, b.clipped)
@@ -304,8 +304,9 @@ cdef class Plan(Base):
         if self.shares_lines(z, b, threads):
             one += <double>z.n * z.oh * z.ow * SHARED_CYCLES * min(b.chunks, threads) / (
                 threads * turns)
-        # where a pixel is written in pieces, lines do not come in order, unless they are fetched
-        pieces = sets > 1 or (
+        # where a pixel is written in pieces, lines do not come in order, unless they are fetched and
+        # the pieces follow soon
+        pieces = sets > 1 or b.chunk < self.filter.slabs or (
             self.filter.slabs > 1 and not finds_no_room(written, threads))
         one += writing(written * part, written) * (2 if pieces else 1)
         streamed = streaming(read / pixel * lines * (1 - copied), self.image_bytes())
