@@ -22,7 +22,8 @@ cdef struct Call:
     Blocking block
 
 
-cdef bint pay(Filter filter, bint pointwise, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
+cdef bint pay(Filter filter, bint pointwise, ptrdiff_t dilation, ptrdiff_t rows,
+              ptrdiff_t cols) noexcept nogil
 
 
 cdef class Plan(Planar):

@@ -7,7 +7,7 @@ from fastconv._native.plan cimport Array, Arrays, Plan as Base
 # The planes of a block of rows x cols outputs: a channel's padded lines, of each every stride-th column
 # together, so that the inputs of neighbouring outputs are neighbours.
 cdef struct Planes:
-    ptrdiff_t rows, cols
+    ptrdiff_t rows
     Axis down
     ptrdiff_t columns           # of a line that lie together: whole vectors
     ptrdiff_t line, bytes       # of a line, of a channel

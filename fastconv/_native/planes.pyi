@@ -7,4 +7,4 @@ class Planar(plan.Plan):
 
 @final
 class Plan(Planar):
-    """Depthwise, grouped or dot convolution of them, for their plans."""
+    """Depthwise or grouped convolution of them, for `lanewise.Plan`."""

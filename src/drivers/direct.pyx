@@ -57,7 +57,7 @@ cdef class Plan(Base):
         self.strips_taps = self.leaves_out_taps()
         # longer strides are copied one by one; what lies in the padding would be multiplied
         self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share_read(z) >= 9
-                           and panels.pay(filter, self.pointwise, z.oh, z.ow))
+                           and panels.pay(filter, self.pointwise, self.dilation_w, z.oh, z.ow))
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(z) // THREAD_CYCLES)
 
     def cost(self, ptrdiff_t num_threads):

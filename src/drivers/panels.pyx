@@ -14,8 +14,7 @@ from fastconv._native.levels cimport FC_ONE, FC_TWO, fc_table, fc_tile, fc_tile_
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
-    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Sizes, Timer, at,
-    lap, start_timer, tile_cycles,
+    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Arrays, Timer, at, lap, start_timer, tile_cycles,
 )
 from fastconv._native.axes cimport Run
 from fastconv._native.planes cimport Planar, Planes, Sources
@@ -25,14 +24,16 @@ from fastconv._native.tiles cimport Split, run_row, split_pixels
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
     MOST_DEPTH = 192      # inputs of a group: with more, an image is transposed as soon as copied
-    MOST_STEPS = 100      # likewise inputs of an output, where it has several taps
+    MOST_STEPS = 64       # likewise inputs of an output, where it has several taps,
+    MOST_SPAN = 512       # no further apart than so many columns
     SPARE_PERCENT = 5     # more pixels than there are that vectors may hold,
     MOST_SPARE = 10       # or, of groups or several taps, which take longer to transpose
     PANELS_PERCENT = 50   # of L2 for a block's panels
     MOST_ITEMS = 8        # for a thread; more are not considered
 
 
-cdef bint pay(Filter filter, bint pointwise, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
+cdef bint pay(Filter filter, bint pointwise, ptrdiff_t dilation, ptrdiff_t rows,
+              ptrdiff_t cols) noexcept nogil:
     """Whether panels should be faster than to transpose the image."""
     cdef ptrdiff_t lanes = filter.table.lanes, depth = filter.depth, width = filter.set_width
     cdef ptrdiff_t spare = SPARE_PERCENT if pointwise and filter.sets == 1 else MOST_SPARE
@@ -40,6 +41,7 @@ cdef bint pay(Filter filter, bint pointwise, ptrdiff_t rows, ptrdiff_t cols) noe
         rows, cols = 1, rows * cols
     return (width >= LEAST_WIDTH and filter.depth_parts == 1
             and filter.reduction() <= (MOST_DEPTH if pointwise else MOST_STEPS)
+            and (filter.kw - 1) * dilation <= MOST_SPAN
             and 100 * ceil_div(cols, lanes) * lanes <= (100 + spare) * cols
             # a filter is transposed for each block, or the image for as many channels
             and rows * cols * (depth + width) >= filter.reduction() * width)
@@ -112,9 +114,7 @@ cdef class Plan(Planar):
             self.steps * sizeof(ptrdiff_t))
         if not self.pointwise:
             planes = self.planes_of(best.rows, best.across * self.panel_pixels)
-            # whole lines are copied, and vectors beyond them
-            best.bytes += planes.runs_bytes + self.filter.depth * planes.bytes + (
-                L1_LINE + self.panel_pixels * item)
+            best.bytes += planes.runs_bytes + self.filter.depth * planes.bytes + L1_LINE
         return best
 
     cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil:

@@ -16,6 +16,7 @@ from fastconv._native.plan cimport (
 cdef enum:
     ITEMS = 4                  # for a thread, where there is work enough
     LEAST_VECTORS = 4          # of a block's columns: as many as a kernel takes at a time
+    MOST_SPAN = 16             # blocks of so few columns that a filter may reach over
     PLANE_BYTES = 24 << 10     # of a group's planes, if that can be
 
 
@@ -28,7 +29,7 @@ cdef class Planar(Base):
     cdef Planes planes_of(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
         cdef ptrdiff_t lanes = self.filter.table.lanes, item = self.filter.table.itemsize
         cdef Planes p
-        p.rows, p.cols = rows, cols
+        p.rows = rows
         p.down = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
         p.columns = lanes * ceil_div(
             (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1,
@@ -54,7 +55,7 @@ cdef class Planar(Base):
                                self.size.h, self.row_map, self.top)
             s.line_runs = extended(s.lines, s.line_runs, i, source, 1)
             found += source >= 0
-        for j in range(self.stride_w):
+        for j in range(min(self.stride_w, columns)):
             i = j
             while i < columns:
                 source = source_of(col * self.stride_w - self.left + i, self.size.w, self.col_map,
@@ -64,7 +65,8 @@ cdef class Planar(Base):
                     self.stride_w)
                 found_columns += source >= 0
                 i += self.stride_w
-        s.padded = found < lines or found_columns < columns
+        # also what is multiplied, but no part of an output
+        s.padded = found < p.down.count or found_columns < self.stride_w * p.columns
         return s
 
     cdef void find_inputs(self, const Planes *p, bint taps_first, ptrdiff_t *inputs) noexcept nogil:
@@ -104,12 +106,14 @@ cdef class Plan(Planar):
         self.groups = self.channels // filter.depth
         self.width = filter.out_channels // self.groups
         self.rows_function = self.find_rows_function()
-        self.in_place = self.rows_function != NULL and filter.table.planes_in_place
-        if self.in_place and not (self.skips_padding and col_map is None):
-            self.rows_function, self.in_place = NULL, False
+        self.in_place = (self.rows_function != NULL and filter.table.planes_in_place
+                         and self.skips_padding and col_map is None)
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        return self.channel_first(arrays) and 2 * self.size.ow > self.filter.table.lanes
+        # outputs of a block share most of what they read, unless taps are far apart
+        return (self.channel_first(arrays) and 2 * self.size.ow > self.filter.table.lanes
+                and (self.filter.kw - 1) * self.dilation_w <= MOST_SPAN * LEAST_VECTORS * (
+                    self.filter.table.lanes))
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """Blocks whose inputs the cache holds, group by group; some items for each thread."""
@@ -138,7 +142,7 @@ cdef class Plan(Planar):
         b.items = blocks * b.chunks
         b.copies_bytes = b.bytes = 0
         if not self.in_place:
-            # whole vectors are loaded, and one beyond those of the last columns
+            # whole vectors are loaded, of which the last may reach beyond
             b.copies_bytes = L1_LINE * ceil_div(
                 self.filter.depth * p.bytes + 2 * lanes * item, L1_LINE)
             b.bytes = b.copies_bytes + p.runs_bytes + L1_LINE + b.rows * sizeof(Band) + (
@@ -156,6 +160,10 @@ cdef class Plan(Planar):
     cdef fc_planewise_function find_rows_function(self) noexcept nogil:
         """The kernel for whole rows of such a filter, or NULL."""
         cdef ptrdiff_t kernel = self.filter.kh, stride = self.stride_w
+        # those that read the image itself read no copies of which every second column lies together
+        if self.filter.table.planes_in_place and stride > 1 and not (
+                self.skips_padding and self.col_map == NULL):
+            return NULL
         if (self.filter.depth > 1 or self.width > 1 or kernel != self.filter.kw
                 or kernel % 2 == 0 or not 3 <= kernel <= 7 or stride != self.stride_h or stride > 2
                 or self.dilation_h > 1 or self.dilation_w > 1):
@@ -249,6 +257,7 @@ cdef class Plan(Planar):
         else:   # it leaves out rows of padding by itself
             band[0], bands = Band(0, block.rows, 0, self.filter.kh), 1
             t.low, t.high = 0, p.down.count
+            t.left, t.right = 0, p.columns
             if self.skips_padding:
                 t.low = self.top - block.row * self.stride_h
                 t.high = min(t.low + self.size.h, p.down.count)
