@@ -218,6 +218,7 @@ cdef class Plan(Base):
         cdef bint copies
 
         memset(&b, 0, sizeof(b))
+        b.stage_bytes = staged   # how many: below
         best = b
         if not elsewhere and not in_columns and unit == 1:
             if not self.reads_padding(z) or self.strips_taps:
@@ -295,6 +296,7 @@ cdef class Plan(Base):
         cdef double one = costs().item + total * part, streamed
         cdef double once = 0, turns = ceil_div(b.items, threads)
         cdef double copied = 0   # share of the input
+        cdef ptrdiff_t blocks
         cdef bint pieces
         if copies:   # of a block wider than three tiles only its sides, if the rest is read in x
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides and not elsewhere else 1
@@ -304,9 +306,14 @@ cdef class Plan(Base):
         if self.shares_lines(z, b, threads):
             one += <double>z.n * z.oh * z.ow * SHARED_CYCLES * min(b.chunks, threads) / (
                 threads * turns)
+        if b.stage_bytes > 0 and threads > 1:   # neighbouring blocks share a line of each channel
+            blocks = b.row_blocks * b.col_blocks
+            if b.rows * b.cols * item % L1_LINE != 0 and blocks > 1:
+                one += <double>z.n * self.filter.out_channels * SHARED_CYCLES * (
+                    min(blocks, threads) - 1 if self.returns(threads) else blocks - 1) / turns
         # where a pixel is written in pieces, lines do not come in order, unless they are fetched and
-        # the pieces follow soon
-        pieces = sets > 1 or b.chunk < self.filter.slabs or (
+        # the pieces follow soon; staged outputs are written by rows of a channel
+        pieces = sets > 1 or (b.chunk < self.filter.slabs and b.stage_bytes == 0) or (
             self.filter.slabs > 1 and not finds_no_room(written, threads))
         one += writing(written * part, written) * (2 if pieces else 1)
         streamed = streaming(read / pixel * lines * (1 - copied), self.image_bytes())
