@@ -113,6 +113,12 @@ def test_convolutions_are_general(problem, data):
         np.testing.assert_array_equal(y, wanted)
 
 
+def test_padding_may_leave_only_zeros():
+    x, weight = np.ones((1, 1, 1, 1), np.float32), np.ones((1, 1, 1, 1), np.float32)
+    y = mlx.conv_general(x, weight, 1, ((0, -1), (0, 2)), 1, (1, 2))
+    np.testing.assert_array_equal(y, np.zeros((1, 1, 2, 1)))
+
+
 # -------------------------------------------------------------------------------- beside MLX itself
 
 

@@ -84,9 +84,7 @@ def _transposed(
     """
     o, kh, kw, c = w.shape
     ends = [d * (k - 1) for d, k in zip(dilation, (kh, kw), strict=True)]
-    (top, left), (bottom, right) = (
-        [end - pad for end, pad in zip(ends, pads, strict=True)] for pads in (low, high)
-    )
+    sides = [(end - a, end - b) for end, a, b in zip(ends, low, high, strict=True)]
     for i, size in enumerate(x.shape[1:3]):
         padded = (size - 1) * input_dilation[i] + 1 + low[i] + high[i]
         if padded <= ends[i]:
@@ -95,18 +93,23 @@ def _transposed(
                 f"got dilated kernel {ends[i] + 1}, padded input {padded}"
             )
     grouped = w.reshape(groups, o // groups, kh, kw, c).transpose(2, 3, 1, 0, 4)
-    sides = (top, bottom, left, right)
+    # where zeros are added nothing is left out before: it may be all that is not among them
+    inner = [side if min(side) >= 0 else (0, 0) for side in sides]
     y = functional.conv_transpose2d(
         x,
         grouped.reshape(kh, kw, o // groups, groups * c),
         stride=input_dilation,
-        padding=[max(side, 0) for side in sides],
+        padding=inner[0] + inner[1],
         dilation=dilation,
         groups=groups,
     )
-    if min(sides) < 0:
-        more = [max(-side, 0) for side in sides]
-        y = np.pad(y, ((0, 0), (more[0], more[1]), (more[2], more[3]), (0, 0)))
+    outer = [(0, 0) if min(side) >= 0 else side for side in sides]
+    if inner != sides:
+        y = np.pad(y, ((0, 0), *((max(-a, 0), max(-b, 0)) for a, b in outer), (0, 0)))
+        rows, columns = (
+            _crop(size, -a, -b) for size, (a, b) in zip(y.shape[1:3], outer, strict=True)
+        )
+        y = y[:, rows, columns]
     return y[:, :: stride[0], :: stride[1]]
 
 
