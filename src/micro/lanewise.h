@@ -16,7 +16,7 @@ static inline __attribute__((always_inline)) void FC_NAME(piece)(
     ptrdiff_t channel, const char *w, FC_MASK lane_of, const int pixels, const int stride,
     const int taps, const int grouped)
 {
-    FC_VECTOR f[FC_MOST_TAPS(0, 1)];
+    FC_VECTOR f[7]; /* the most taps of any level */
 FC_UNROLL
     for (int k = 0; k < taps; k++)
         f[k] = *(const FC_VECTOR *)(w + k * FC_BYTES);

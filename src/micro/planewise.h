@@ -80,7 +80,7 @@ static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(plane_shift)(FC_V
 /* Vectors of which the second begins where the first ends, and the third where the second does: what
  * the taps of neighbouring outputs read. `lanes`: of each vector, those that are not padding. */
 static inline __attribute__((always_inline)) void FC_NAME(plane_taps)(
-    const char *x, const FC_NAME(lane_set) lanes[3], FC_VECTOR *in, const int taps, const int stride)
+    const char *x, const unsigned lanes[3], FC_VECTOR *in, const int taps, const int stride)
 {
     FC_VECTOR v[3];
 FC_UNROLL
@@ -111,7 +111,7 @@ static inline __attribute__((always_inline)) void FC_NAME(plane_column)(
     const char *x = t->x + first * stride * t->x_row + col * stride * FC_SIZE;
     char *out = t->out + first * t->out_line + col * FC_SIZE;
     const FC_VECTOR bias = FC_NAME(broadcast)(*(const FC_T *)t->bias);
-    FC_NAME(lane_set) lanes[3];
+    unsigned lanes[3];
     FC_VECTOR acc[7], f[9];
 FC_UNROLL
     for (int i = 0; i <= stride; i++)
@@ -160,7 +160,7 @@ enum { FC_NAME(band) = 12 << 10 }; /* bytes of a band of inputs, which L1 holds,
     static void FC_NAME(plane_rows_##taps##_##stride)(const fc_planewise *t)                   \
     {                                                                                          \
         const ptrdiff_t row = (t->cols * stride + taps) * FC_SIZE * stride;                    \
-        const ptrdiff_t most = FC_NAME(band) < 8 * row ? 8 : FC_NAME(band) / row;                         \
+        const ptrdiff_t most = FC_NAME(band) < 8 * row ? 8 : FC_NAME(band) / row;              \
         for (ptrdiff_t y = 0; y < t->lines; y += most)                                         \
             for (ptrdiff_t col = 0; col < t->cols; col += FC_LANES)                            \
                 FC_NAME(plane_column)(t, y, t->lines - y < most ? t->lines - y : most, col,    \

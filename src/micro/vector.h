@@ -74,9 +74,7 @@ static inline void FC_NAME(store_part)(void *p, FC_VECTOR v, ptrdiff_t n)
 }
 
 /* Some lanes, from `first` on and before `end`, a bit each. */
-typedef unsigned FC_NAME(lane_set);
-
-static inline FC_NAME(lane_set) FC_NAME(lanes_of)(ptrdiff_t first, ptrdiff_t end)
+static inline unsigned FC_NAME(lanes_of)(ptrdiff_t first, ptrdiff_t end)
 {
     const int low = first < 0 ? 0 : first < FC_LANES ? (int)first : FC_LANES;
     const int high = end < 0 ? 0 : end < FC_LANES ? (int)end : FC_LANES;
@@ -84,7 +82,7 @@ static inline FC_NAME(lane_set) FC_NAME(lanes_of)(ptrdiff_t first, ptrdiff_t end
 }
 
 /* Lanes that are not in the set are 0, and not read. */
-static inline FC_VECTOR FC_NAME(load_lanes)(const void *p, FC_NAME(lane_set) lanes)
+static inline FC_VECTOR FC_NAME(load_lanes)(const void *p, unsigned lanes)
 {
     if (sizeof(FC_T) == 4)
         return (FC_VECTOR)_mm512_maskz_loadu_ps((__mmask16)lanes, p);
@@ -93,9 +91,7 @@ static inline FC_VECTOR FC_NAME(load_lanes)(const void *p, FC_NAME(lane_set) lan
 
 static inline FC_VECTOR FC_NAME(load_part)(const void *p, ptrdiff_t n)
 {
-    if (sizeof(FC_T) == 4)
-        return (FC_VECTOR)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-    return (FC_VECTOR)_mm512_maskz_loadu_pd((__mmask8)((1u << n) - 1), p);
+    return FC_NAME(load_lanes)(p, (1u << n) - 1);
 }
 #else
 /* Copies of constant size, halving; a memcpy of n elements would be a call for each pixel. */
