@@ -25,6 +25,15 @@ cdef struct Run:
     ptrdiff_t first, source, count
 
 
+cdef inline ptrdiff_t appended(Run *runs, ptrdiff_t count, ptrdiff_t first, ptrdiff_t source,
+                               ptrdiff_t length) noexcept nogil:
+    """Add a run, unless it is empty; returns how many there are."""
+    if length <= 0:
+        return count
+    runs[count] = Run(first, source, length)
+    return count + 1
+
+
 cdef inline ptrdiff_t extended(Run *runs, ptrdiff_t count, ptrdiff_t i, ptrdiff_t source,
                                ptrdiff_t step) noexcept nogil:
     """Add a line or column to runs whose sources are `step` apart; returns how many there are."""
@@ -43,13 +52,6 @@ cdef inline ptrdiff_t first_inside(ptrdiff_t distance, ptrdiff_t dilation) noexc
     if distance <= 0:
         return 0
     return distance if dilation == 1 else ceil_div(distance, dilation)
-
-
-cdef inline void taps_inside(ptrdiff_t first, ptrdiff_t size, ptrdiff_t dilation, ptrdiff_t *low,
-                             ptrdiff_t *high) noexcept nogil:
-    """Leave of taps [0, high), the first of which is at `first`, those in the image."""
-    low[0] = min(high[0], first_inside(-first, dilation))
-    high[0] = max(low[0], min(high[0], first_inside(size - first, dilation)))
 
 
 cdef inline ptrdiff_t tap_of(ptrdiff_t i, ptrdiff_t start, const Axis *a, ptrdiff_t kernel,

@@ -1,5 +1,5 @@
 # Direct convolution as the driver of few output channels extends it (src/drivers/direct.pyx).
-from fastconv._native.axes cimport Axis
+from fastconv._native.axes cimport Axis, Run
 from fastconv._native.levels cimport fc_tile, fc_tile_function
 from fastconv._native.plan cimport Array, Arrays, Plan as Base, Sizes
 from fastconv._native.planes cimport Planar
@@ -18,7 +18,8 @@ cdef struct Blocking:
     ptrdiff_t items
     bint chunks_first                           # all chunks of a block before the next block
     bint clipped                                # copies leave out the padding
-    ptrdiff_t index_bytes, stage_bytes, bytes   # workspace of a thread, its first parts
+    bint staged                                 # outputs are computed elsewhere first
+    ptrdiff_t runs_bytes, stage_bytes, bytes    # workspace of a thread, its first parts
     double cycles                               # until the last thread has finished
 
 
@@ -62,7 +63,6 @@ cdef struct Slab:
 
 
 cdef class Plan(Base):
-    cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
     cdef bint strips_taps       # tiles of a row leave out taps in the padding
     cdef bint pointwise         # no pixel reads another, so rows may be joined
     cdef bint panels_pay        # channel-first images should not be transposed
@@ -116,6 +116,8 @@ cdef class Plan(Base):
         char *work, char *copy) noexcept nogil
     cdef void copy_rows(self, const Call *call, const Item *it, Strip *strips, int count,
         char *copy) noexcept nogil
+    cdef ptrdiff_t find_columns(self, const Call *call, ptrdiff_t left, const Axis *h,
+                                Run *runs) noexcept nogil
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
         ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
         ptrdiff_t channel, ptrdiff_t sets) noexcept nogil

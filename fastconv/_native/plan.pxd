@@ -203,6 +203,7 @@ cdef class Plan:
     cdef ptrdiff_t stride_h, stride_w, dilation_h, dilation_w, top, left
     cdef double pad64
     cdef float pad32
+    cdef bint skips_padding     # taps in the padding add nothing, and may be left out
     cdef bint activated
     cdef fc_activation activation
     cdef int64_t *row_map
@@ -216,6 +217,9 @@ cdef class Plan:
     cdef int share_out(self, const void *call, ptrdiff_t items, ptrdiff_t threads,
                        ptrdiff_t bytes) except -1
     cdef bint returns(self, ptrdiff_t threads) noexcept nogil
+    cdef void filter_rows(self, ptrdiff_t y, ptrdiff_t outputs, ptrdiff_t *low,
+                          ptrdiff_t *high) noexcept nogil
+    cdef double share_of_rows(self) noexcept nogil
     cdef double image_bytes(self) noexcept nogil
     cdef double output_bytes(self) noexcept nogil
     cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,

@@ -9,7 +9,7 @@ from libc.math cimport hypot
 from libc.string cimport memset
 
 from fastconv._native cimport panels
-from fastconv._native.axes cimport Axis, axis_of, first_inside, tap_of
+from fastconv._native.axes cimport Axis, Run, appended, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport fc_table, fc_tile, fc_tile_function, l2_bytes
 from fastconv._native.packing cimport Filter, ceil_div
@@ -49,7 +49,6 @@ cdef class Plan(Base):
         cdef Sizes *z = &self.size
         self.tile_pixels = filter.table.pixels
         self.depth = filter.depth // filter.depth_parts
-        self.skips_padding = row_map is None and pad_value == 0
         self.pointwise = (
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
@@ -102,7 +101,7 @@ cdef class Plan(Base):
             self.join_rows(call)
         if not (same_sizes(&call.size, &self.last_size) and threads == self.last_threads
                 and in_place == self.last_in_place
-                and staged == (self.last_block.stage_bytes > 0)):
+                and staged == self.last_block.staged):
             self.last_block = self.cut(&call.size, threads, not in_place, staged)
             self.last_size = call.size
             self.last_threads = threads
@@ -147,23 +146,16 @@ cdef class Plan(Base):
         """The share of multiplications that is left when those with padding are left out."""
         cdef Strip strips[MOST_STRIPS]
         cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
-        cdef ptrdiff_t rows = 0, taps = 0, y, row, first
+        cdef ptrdiff_t taps = 0
         cdef int i, count
-        if not self.skips_padding or self.top + self.left == 0 or z.oh * z.ow == 0:
+        if not self.skips_padding or not self.reads_padding(z) or z.oh * z.ow == 0:
             return 1
-        if self.paired(z):
-            rows = z.oh * self.filter.kh
-        else:
-            for y in range(z.oh):
-                row = y * self.stride_h - self.top
-                first = first_inside(-row, self.dilation_h)
-                rows += max(0, min(self.filter.kh, first_inside(z.h - row, self.dilation_h)) - first)
         count = self.copied_strips(z, &image, strips)
         for i in range(count):
             taps += strips[i].cols * (strips[i].last_tap - strips[i].first_tap)
         if count == 0:
             taps = z.ow * self.filter.kw
-        return <double>rows * taps / (z.oh * self.filter.kh * z.ow * self.filter.kw)
+        return (1 if self.paired(z) else self.share_of_rows()) * taps / (z.ow * self.filter.kw)
 
     cdef ptrdiff_t channel(self, const Item *it) noexcept nogil:
         """The first of them."""
@@ -218,7 +210,7 @@ cdef class Plan(Base):
         cdef bint copies
 
         memset(&b, 0, sizeof(b))
-        b.stage_bytes = staged   # how many: below
+        b.staged = staged
         best = b
         if not elsewhere and not in_columns and unit == 1:
             if not self.reads_padding(z) or self.strips_taps:
@@ -269,11 +261,11 @@ cdef class Plan(Base):
             best.stage_bytes = best.rows * best.cols * self.filter.slab_width * item
             if self.filter.depth_parts > 1:
                 best.stage_bytes *= best.chunk
-        best.index_bytes = 3 * sizeof(ptrdiff_t) * axis_of(
+        best.runs_bytes = sizeof(Run) * axis_of(
             best.cols, self.filter.kw, self.stride_w, self.dilation_w).count if copies else 0
         least = best.sets * least if copies else 0
         # vectors may be loaded, though not used, a line beyond the end
-        best.bytes = ceil_div(best.stage_bytes + best.index_bytes + least, L1_LINE) * L1_LINE
+        best.bytes = ceil_div(best.stage_bytes + best.runs_bytes + least, L1_LINE) * L1_LINE
         best.bytes += L1_LINE
         return best
 
@@ -306,14 +298,14 @@ cdef class Plan(Base):
         if self.shares_lines(z, b, threads):
             one += <double>z.n * z.oh * z.ow * SHARED_CYCLES * min(b.chunks, threads) / (
                 threads * turns)
-        if b.stage_bytes > 0 and threads > 1:   # neighbouring blocks share a line of each channel
+        if b.staged and threads > 1:   # neighbouring blocks share a line of each channel
             blocks = b.row_blocks * b.col_blocks
             if b.rows * b.cols * item % L1_LINE != 0 and blocks > 1:
                 one += <double>z.n * self.filter.out_channels * SHARED_CYCLES * (
                     min(blocks, threads) - 1 if self.returns(threads) else blocks - 1) / turns
         # where a pixel is written in pieces, lines do not come in order, unless they are fetched and
         # the pieces follow soon; staged outputs are written by rows of a channel
-        pieces = sets > 1 or (b.chunk < self.filter.slabs and b.stage_bytes == 0) or (
+        pieces = sets > 1 or (b.chunk < self.filter.slabs and not b.staged) or (
             self.filter.slabs > 1 and not finds_no_room(written, threads))
         one += writing(written * part, written) * (2 if pieces else 1)
         streamed = streaming(read / pixel * lines * (1 - copied), self.image_bytes())
@@ -382,7 +374,7 @@ cdef class Plan(Base):
                         for i in range(count):
                             self.run_tiles(&call.size, &it, &strips[i], &slab)
                     lap(&timer, PRODUCTS)
-                    if b.stage_bytes and it.depth_part == self.filter.depth_parts - 1:
+                    if b.staged and it.depth_part == self.filter.depth_parts - 1:
                         self.unstage(call, &it, j, &slab)
                         lap(&timer, COPIES)
                 if it.sets > 1:
@@ -405,7 +397,7 @@ cdef class Plan(Base):
             slab.residual = at(&call.residual, it.n, it.row, it.col, channel)
         slab.residual_row, slab.tile.residual_pixel = call.residual.h, call.residual.w
         slab.tile.fetch_out = 0
-        if call.block.stage_bytes:
+        if call.block.staged:
             slab.out = stage
             if self.filter.depth_parts > 1:
                 slab.out += (j - it.first_slab) * it.rows * it.cols * self.filter.slab_width * item
@@ -470,7 +462,7 @@ cdef class Plan(Base):
         """Where a block's input is: the image, padded copies at its sides, or one copy of all."""
         cdef const Sizes *z = &call.size
         cdef ptrdiff_t most = self.tile_pixels, left, right
-        cdef char *copies = work + call.block.index_bytes
+        cdef char *copies = work + call.block.runs_bytes
         cdef ptrdiff_t top = it.row * self.stride_h - self.top
         cdef ptrdiff_t bottom = (
             top + (it.rows - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h)
@@ -641,6 +633,28 @@ cdef class Plan(Base):
             strips[i].x_row, strips[i].x_pixel = v.per_output * row, self.stride_w * pixel
             strips[i].tap_row, strips[i].tap = v.per_tap * row, self.dilation_w * pixel
 
+    cdef ptrdiff_t find_columns(self, const Call *call, ptrdiff_t left, const Axis *h,
+                                Run *runs) noexcept nogil:
+        """Where a copy's columns come from, -1 for padding; returns how many runs there are."""
+        cdef ptrdiff_t width = call.size.w, count = 0, i, source, low, high
+        cdef Run *run = runs
+        if h.every and self.col_map == NULL:
+            low = min(h.count, max(0, -left))
+            high = max(low, min(h.count, width - left))
+            count = appended(runs, count, 0, -1, low)
+            count = appended(runs, count, low, left + low, high - low)
+            return appended(runs, count, high, -1, h.count - high)
+        for i in range(h.count):
+            source = source_of(tap_of(i, left, h, self.filter.kw, self.stride_w, self.dilation_w),
+                               width, self.col_map, self.left)
+            if count and (run.source < 0 if source < 0
+                          else run.source >= 0 and source == run.source + run.count):
+                run.count += 1
+            else:
+                run = runs + count
+                count = appended(runs, count, i, source, 1)
+        return count
+
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
                          ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
                          ptrdiff_t channel, ptrdiff_t sets) noexcept nogil:
@@ -649,23 +663,13 @@ cdef class Plan(Base):
         Row by row, as those of neighbouring sets lie together in the image.
         """
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef ptrdiff_t *segments = <ptrdiff_t *>work   # (from column, column, length) each
+        cdef Run *runs = <Run *>work
+        cdef const Run *run
         cdef const char *pad = self.pad()
         cdef const char *src
         cdef char *plane
-        cdef ptrdiff_t count = 0, i, s, source, column
+        cdef ptrdiff_t count = self.find_columns(call, left, h, runs), i, j, s, source
         cdef ptrdiff_t src_pixel, src_channel
-        cdef ptrdiff_t *segment = segments
-        for i in range(h.count):
-            source = tap_of(i, left, h, self.filter.kw, self.stride_w, self.dilation_w)
-            source = source_of(source, call.size.w, self.col_map, self.left)
-            if count and (segment[0] < 0 if source < 0
-                          else segment[0] >= 0 and source == segment[0] + segment[2]):
-                segment[2] += 1
-            else:
-                segment = segments + 3 * count
-                segment[0], segment[1], segment[2] = source, i, 1
-                count += 1
         for i in range(v.count):
             source = tap_of(i, top, v, self.filter.kh, self.stride_h, self.dilation_h)
             source = source_of(source, call.size.h, self.row_map, self.top)
@@ -674,16 +678,15 @@ cdef class Plan(Base):
                 if source < 0:
                     self.filter.table.copy(plane, pixel, item, pad, 0, 0, h.count, self.depth)
                     continue
-                segment = segments
-                for column in range(count):
-                    if segment[0] < 0:
+                for j in range(count):
+                    run = runs + j
+                    if run.source < 0:
                         src, src_pixel, src_channel = pad, 0, 0
                     else:
-                        src = at(&call.x, n, source, segment[0], channel + s * self.depth)
+                        src = at(&call.x, n, source, run.source, channel + s * self.depth)
                         src_pixel, src_channel = call.x.w, call.x.c
-                    self.filter.table.copy(plane + segment[1] * pixel, pixel, item, src, src_pixel,
-                                           src_channel, segment[2], self.depth)
-                    segment += 3
+                    self.filter.table.copy(plane + run.first * pixel, pixel, item, src, src_pixel,
+                                           src_channel, run.count, self.depth)
             dst += h.count * pixel
 
     cdef void run_tiles(self, const Sizes *z, const Item *it, const Strip *strip,
@@ -691,7 +694,7 @@ cdef class Plan(Base):
         """All tiles of one strip for one slab."""
         cdef fc_tile *tile = &slab.tile
         cdef ptrdiff_t most = self.tile_pixels, step = 2 if self.paired(z) else 1
-        cdef ptrdiff_t y = 0, low, high, row, size
+        cdef ptrdiff_t y = 0, low, high, size
         cdef Split split = split_pixels(strip.cols, most), pairs = split
         cdef char *x
         cdef char *out
@@ -709,11 +712,9 @@ cdef class Plan(Base):
             tile.taps = 1
         while y < it.rows:
             step = min(step, it.rows - y)
-            low, high = slab.first_row, slab.last_row
-            if self.skips_padding:   # filter rows that lie in the padding for all rows of a tile
-                row = (it.row + y) * self.stride_h - self.top
-                low = max(low, first_inside(-row - (step - 1) * self.stride_h, self.dilation_h))
-                high = max(low, min(high, first_inside(z.h - row, self.dilation_h)))
+            self.filter_rows(it.row + y, step, &low, &high)
+            low = max(low, slab.first_row)
+            high = max(low, min(high, slab.last_row))
             tile.rows = high - low   # with none, a tile is its bias, or stays as it is
             tile.filter = slab.filter + low * slab.filter_row + first * tap_bytes
             x = strip.x + y * strip.x_row + low * strip.tap_row + first * strip.tap

@@ -10,7 +10,7 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy
 
 from fastconv._native cimport planes
-from fastconv._native.axes cimport Axis, axis_of, tap_of, taps_inside
+from fastconv._native.axes cimport Axis, axis_of, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
     fc_lanewise, fc_lanewise_function, l2_bytes, multiply_cycles,
@@ -49,7 +49,6 @@ cdef struct Call:
 cdef class Plan(Base):
     """Convolution of groups that a vector holds several of, or that fill a few vectors."""
     cdef bint grouped           # lanes read others than themselves
-    cdef bint skips_padding     # a filter row that lies wholly in the padding adds nothing
     cdef ptrdiff_t x_vector     # bytes from vector to vector of a set
     cdef ptrdiff_t reach        # bytes read beyond the first channel of a vector
     cdef int stride_form        # 1, 2 or 0 for any: the function's
@@ -67,7 +66,6 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = filter.table.itemsize, lanes = filter.table.lanes
         cdef ptrdiff_t width = filter.out_channels // (self.channels // filter.depth)
         cdef ptrdiff_t held = min(filter.depth, lanes), pixel
-        self.skips_padding = row_map is None and pad_value == 0
         self.grouped = filter.depth > 1 or width > 1
         # a vector holds so many whole groups, or it is part of one
         self.x_vector = 0
@@ -113,7 +111,7 @@ cdef class Plan(Base):
                     (inputs * self.lines_read() + taps) * vector + inputs / 2)
         piece = max(piece, taps * costs().latency)
         cdef double one = costs().call + pixels * costs().store + (
-            (piece + costs().run) / taps * self.filter.reduction() * self.share_read())
+            (piece + costs().run) / taps * self.filter.reduction() * self.share_of_rows())
         cdef double outputs = <double>self.size.n * self.size.oh * self.size.ow
         return one / pixels * outputs * self.filter.sets * self.filter.slabs
 
@@ -122,18 +120,6 @@ cdef class Plan(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize, pixel = self.channels * item
         cdef ptrdiff_t apart = min(L1_LINE, pixel & -pixel)   # of their places in lines, at least
         return 1 + <double>max(0, self.filter.table.lanes * item - apart) / L1_LINE
-
-    cdef double share_read(self) noexcept nogil:
-        """The share of filter rows that is left when those in the padding are left out."""
-        cdef ptrdiff_t kh = self.filter.kh, rows = 0, y, first, low, high
-        if not self.skips_padding or self.size.oh == 0:
-            return 1
-        for y in range(self.size.oh):
-            first = y * self.stride_h - self.top
-            low, high = 0, kh
-            taps_inside(first, self.size.h, self.dilation_h, &low, &high)
-            rows += high - low
-        return <double>rows / (self.size.oh * kh)
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call."""
@@ -278,7 +264,7 @@ cdef class Plan(Base):
         channels = self.filter.start(last) + t.last - self.filter.start(j)
         count = ceil_div(cols, self.tile_pixels)
         for y in range(rows):
-            self.rows_read(row + y, &low, &high)
+            self.filter_rows(row + y, 1, &low, &high)
             t.rows = high - low
             t.filter = (self.filter.memory + position * self.filter.reduction() + low * filter_row)
             first = 0
@@ -301,13 +287,6 @@ cdef class Plan(Base):
                 put_rows(self.filter.table, &arrays.out, at(&arrays.out, n, row + first, col, 0),
                          stage, channels * item, y + 1 - first, cols, channel, channels)
                 lap(&timer, COPIES)
-
-    cdef void rows_read(self, ptrdiff_t y, ptrdiff_t *low, ptrdiff_t *high) noexcept nogil:
-        """The filter rows of an output row, without those that lie wholly in zero padding."""
-        cdef ptrdiff_t first = y * self.stride_h - self.top
-        low[0], high[0] = 0, self.filter.kh
-        if self.skips_padding:
-            taps_inside(first, self.size.h, self.dilation_h, low, high)
 
     cdef void find_inputs(self, const Arrays *arrays, const Blocking *b, ptrdiff_t n,
                           ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col, ptrdiff_t cols,

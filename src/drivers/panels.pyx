@@ -17,7 +17,7 @@ from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Arrays, Timer, at, lap, start_timer, tile_cycles,
 )
 from fastconv._native.axes cimport Run
-from fastconv._native.planes cimport Planar, Planes, Sources
+from fastconv._native.planes cimport Block, Blocking, Call, Planar, Planes, Sources
 from fastconv._native.tiles cimport Split, run_row, split_pixels
 
 
@@ -55,16 +55,17 @@ cdef class Plan(Planar):
         # to which the bias is added: -0 takes even the sign of 0
         cdef double minus64 = -0.0
         cdef float minus32 = -0.0
+        cdef ptrdiff_t item = filter.table.itemsize
         self.pointwise = pointwise
-        self.rows, self.cols = self.size.oh, self.size.ow
         if pointwise:
             self.rows, self.cols = 1, self.rows * self.cols
-        self.panel_pixels = filter.table.vectors * filter.table.lanes
         self.steps = filter.reduction() + 1
-        self.across = ceil_div(self.cols, self.panel_pixels)
-        self.zeros = allocate(self.panel_pixels * filter.table.itemsize)
-        filter.table.copy(self.zeros, 0, filter.table.itemsize,
-                          <char *>&minus32 if filter.table.itemsize == 4 else <char *>&minus64,
+        self.panel_pixels = filter.table.vectors * filter.table.lanes
+        self.panel_bytes = self.steps * self.panel_pixels * item
+        # an odd number of lines, or all rows of a tile would share few sets of L1
+        self.weight_bytes = (ceil_div(self.steps * item, L1_LINE) | 1) * L1_LINE
+        self.zeros = allocate(self.panel_pixels * item)
+        filter.table.copy(self.zeros, 0, item, <char *>&minus32 if item == 4 else <char *>&minus64,
                           0, 0, 1, self.panel_pixels)
 
     def __dealloc__(self):
@@ -72,31 +73,27 @@ cdef class Plan(Planar):
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
         cdef ptrdiff_t item = self.filter.table.itemsize
-        return self.channel_first(arrays) and not (self.pointwise and self.size.h > 1 and (
-            arrays.x.h != self.size.w * item or arrays.out.h != self.size.w * item))
+        return not self.pointwise or self.size.h == 1 or (
+            arrays.x.h == self.size.w * item and arrays.out.h == self.size.w * item)
 
-    cdef ptrdiff_t most_panels(self) noexcept nogil:
-        """Of a block."""
-        return l2_bytes() * PANELS_PERCENT // 100 // (
-            self.steps * self.panel_pixels * self.filter.table.itemsize)
+    cdef ptrdiff_t row_bytes(self, const Blocking *b) noexcept nogil:
+        """Of a row of a block's panels."""
+        return b.cols // self.panel_pixels * self.panel_bytes
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """The blocking that should take least time: a block's panels and some weights are in L2."""
         cdef Blocking b, best
-        cdef ptrdiff_t item = self.filter.table.itemsize, slabs = self.filter.slabs, weights, most, panels
         cdef Planes planes
-        b.panel_bytes = self.steps * self.panel_pixels * item
-        # an odd number of lines, or all rows of a tile would share few sets of L1
-        b.weight_bytes = (ceil_div(self.steps * item, L1_LINE) | 1) * L1_LINE
-        weights = self.filter.slab_width * b.weight_bytes
-        most = max(1, l2_bytes() // 4 // weights)
+        cdef ptrdiff_t slabs = self.filter.slabs, panels
+        cdef ptrdiff_t weights = self.filter.slab_width * self.weight_bytes
+        cdef ptrdiff_t most = max(1, l2_bytes() // 4 // weights)
         b.chunks = 1
         best.cycles = -1
         while True:
             b.chunk = ceil_div(slabs, b.chunks)
             b.chunks = ceil_div(slabs, b.chunk)
             b.held = ceil_div(b.chunk, ceil_div(b.chunk, most))
-            panels = max(1, self.most_panels())
+            panels = max(1, l2_bytes() * PANELS_PERCENT // 100 // self.panel_bytes)
             while panels > 0:
                 panels = self.cut_rows(&b, panels)
                 self.measure(&b, threads)
@@ -109,30 +106,30 @@ cdef class Plan(Planar):
                 break
             b.chunks = ceil_div(slabs, b.chunk - 1)
         best.chunks *= self.filter.sets
-        best.weights_bytes = best.held * weights
-        best.bytes = best.rows * best.across * best.panel_bytes + best.weights_bytes + L1_LINE + (
+        best.bytes = L1_LINE + best.rows * self.row_bytes(&best) + best.held * weights + (
             self.steps * sizeof(ptrdiff_t))
         if not self.pointwise:
-            planes = self.planes_of(best.rows, best.across * self.panel_pixels)
-            best.bytes += planes.runs_bytes + self.filter.depth * planes.bytes + L1_LINE
+            planes = self.planes_of(best.rows, best.cols)
+            best.bytes += planes.group_bytes + planes.runs_bytes + L1_LINE
         return best
 
     cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil:
         """Blocks of at most so many panels: rows, or a part of one. Returns how many they have."""
-        b.rows = min(self.rows, max(1, panels // self.across))
+        cdef ptrdiff_t whole = ceil_div(self.cols, self.panel_pixels)   # rows
+        b.rows = min(self.rows, max(1, panels // whole))
         b.rows = ceil_div(self.rows, ceil_div(self.rows, b.rows))
-        b.across = min(self.across, panels)
-        b.across = ceil_div(self.across, ceil_div(self.across, b.across))
+        panels = ceil_div(whole, ceil_div(whole, min(whole, panels)))
+        b.cols = panels * self.panel_pixels
         b.row_blocks = ceil_div(self.rows, b.rows)
-        b.col_blocks = ceil_div(self.across, b.across)
-        return b.rows * b.across
+        b.col_blocks = ceil_div(whole, panels)
+        return b.rows * panels
 
     cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil:
         """Find a blocking's items, and the cycles until the last thread has finished."""
         cdef ptrdiff_t rows = min(b.held * self.filter.slab_width, self.filter.set_width)
         cdef ptrdiff_t calls = ceil_div(rows, self.filter.table.pixels)
         cdef double vectors = self.steps * ceil_div(rows, self.filter.table.lanes), one
-        cdef ptrdiff_t panels = b.rows * b.across
+        cdef ptrdiff_t panels = b.rows * b.cols // self.panel_pixels
         b.items = self.size.n * b.row_blocks * b.col_blocks * b.chunks * self.filter.sets
         one = costs().item + panels * 2 * self.steps * costs().copy + ceil_div(
             b.chunk, b.held) * (vectors * costs().copy + panels * calls * tile_cycles(
@@ -140,133 +137,113 @@ cdef class Plan(Planar):
         b.cycles = one * ceil_div(b.items, threads) + (
             one * TAIL_PERCENT / 100 if threads > 1 else 0)
 
-    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
-        cdef Call call
-        if threads != self.last_threads:
-            self.last_block = self.cut(threads)
-            self.last_threads = threads
-        call.arrays, call.block = arrays, self.last_block
-        return self.share_out(&call, call.block.items, threads, call.block.bytes)
-
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
         """One block of panels for one chunk of slabs."""
         cdef const Arrays *arrays = (<const Call *>the_call).arrays
         cdef const Blocking *b = &(<const Call *>the_call).block
-        cdef ptrdiff_t chunks = b.chunks // self.filter.sets, blocks = b.row_blocks * b.col_blocks
-        cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef ptrdiff_t chunk = index // (blocks * self.size.n)
-        cdef ptrdiff_t n = index // blocks % self.size.n
-        cdef ptrdiff_t row = index // b.col_blocks % b.row_blocks * b.rows
-        cdef ptrdiff_t col = index % b.col_blocks * b.across * self.panel_pixels
-        cdef ptrdiff_t rows = min(b.rows, self.rows - row)
-        cdef ptrdiff_t cols = min(b.across * self.panel_pixels, self.cols - col)
-        cdef ptrdiff_t s = chunk // chunks, j = chunk % chunks * b.chunk
+        cdef Block block = self.block_of(b, index)
+        cdef ptrdiff_t chunks = b.chunks // self.filter.sets
+        cdef ptrdiff_t s = block.chunk // chunks, j = block.chunk % chunks * b.chunk
         cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs), some, channels, i
         cdef char *panels = work + (-<ptrdiff_t>work & (L1_LINE - 1))
-        cdef char *weights = panels + b.rows * b.across * b.panel_bytes
-        cdef ptrdiff_t *inputs = <ptrdiff_t *>(weights + b.weights_bytes)
-        cdef const char *x
-        cdef ptrdiff_t x_line = 0
-        cdef Planes planes
+        cdef char *weights = panels + b.rows * self.row_bytes(b)
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>(
+            weights + b.held * self.filter.slab_width * self.weight_bytes)
         cdef Timer timer = start_timer(arrays, thread)
+        self.fill_ones(b.rows * b.cols // self.panel_pixels, panels)
         if self.pointwise:
-            x = at(&arrays.x, n, 0, col, s * self.filter.depth)
             for i in range(self.filter.depth):
                 inputs[i] = i * arrays.x.c
+            self.pack_row(at(&arrays.x, block.n, 0, block.col, s * self.filter.depth), inputs,
+                          block.cols, panels)
         else:
-            planes = self.planes_of(b.rows, b.across * self.panel_pixels)
-            x = self.fill_planes(&planes, arrays, n, s * self.filter.depth, row, rows, col, cols,
-                                 <char *>(inputs + self.steps))
-            x_line = planes.down.per_output * planes.line
-            self.find_inputs(&planes, False, inputs)
-        for i in range(rows):
-            if self.pointwise:
-                self.pack_panels(b, x, inputs, cols, panels)
-            else:
-                self.gather_panels(b, x + i * x_line, inputs, cols,
-                                   panels + i * b.across * b.panel_bytes)
+            self.gather_rows(arrays, b, &block, s * self.filter.depth, inputs, panels)
         while j < end:
             some = min(b.held, end - j)
-            channels = self.pack_weights(b, s, j, j + some, weights)
+            channels = self.pack_weights(s, j, j + some, weights)
             lap(&timer, COPIES)
             self.multiply(
-                b, channels, rows, cols, weights, panels,
-                at(&arrays.out, n, row, col, s * self.filter.set_width + self.filter.start(j)),
+                b, &block, channels, weights, panels,
+                at(&arrays.out, block.n, block.row, block.col,
+                   s * self.filter.set_width + self.filter.start(j)),
                 arrays.out.h, arrays.out.c)
             lap(&timer, PRODUCTS)
             j += some
 
-    cdef const char *fill_planes(self, const Planes *p, const Arrays *arrays, ptrdiff_t n,
-                                 ptrdiff_t channel, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col,
-                                 ptrdiff_t cols, char *work) noexcept nogil:
-        """Copy the inputs of a group for a block of outputs; returns where to."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, depth = self.filter.depth
-        cdef char *copies = work + p.runs_bytes
-        cdef Sources sources = self.find_sources(p, row, rows, col, cols, <Run *>work)
-        copies += -<ptrdiff_t>copies & (L1_LINE - 1)
-        if sources.padded:
-            self.filter.table.copy(copies, item, item, self.pad(), 0, 0, depth * p.bytes // item, 1)
-        self.copy_planes(p, &sources, &arrays.x, n, channel, depth, copies)
-        return copies
+    cdef void fill_ones(self, ptrdiff_t count, char *panels) noexcept nogil:
+        """Of panels the line that bias is multiplied with."""
+        cdef const fc_table *table = self.filter.table
+        cdef double one64 = 1
+        cdef float one32 = 1
+        table.copy(panels, self.panel_bytes, table.itemsize,
+                   <char *>&one32 if table.itemsize == 4 else <char *>&one64, 0, 0, count,
+                   self.panel_pixels)
 
-    cdef ptrdiff_t pack_weights(self, const Blocking *b, ptrdiff_t s, ptrdiff_t j, ptrdiff_t end,
+    cdef void pack_row(self, const char *x, const ptrdiff_t *inputs, ptrdiff_t pixels,
+                       char *panels) noexcept nogil:
+        """Of a row of pixels each input, which begin so many bytes from x on: line by line."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t item = table.itemsize, size = self.panel_pixels, line = size * item, i
+        cdef ptrdiff_t whole = pixels // size, rest = pixels % size
+        cdef ptrdiff_t last_line = ceil_div(rest, table.lanes) * table.lanes * item
+        cdef char *last = panels + whole * self.panel_bytes
+        if rest:   # lanes without a pixel are multiplied, too
+            memset(last + last_line, 0, self.panel_bytes - last_line)
+        for i in range(self.steps - 1):
+            panels += line
+            last += last_line
+            table.copy(panels, self.panel_bytes, item, x + inputs[i], line, item, whole, size)
+            if rest:
+                table.copy(last, line, item, x + inputs[i] + whole * line, line, item, 1, rest)
+
+    cdef void gather_rows(self, const Arrays *arrays, const Blocking *b, const Block *block,
+                          ptrdiff_t channel, ptrdiff_t *inputs, char *panels) noexcept nogil:
+        """The same of a block's rows, whose inputs come from planes. These begin behind `inputs`."""
+        cdef Planes p = self.planes_of(b.rows, b.cols)
+        cdef char *runs = <char *>(inputs + self.steps)
+        cdef char *copies = runs + p.runs_bytes
+        cdef Sources sources
+        cdef ptrdiff_t i
+        copies += -<ptrdiff_t>copies & (L1_LINE - 1)
+        sources = self.begin_planes(&p, block, <Run *>runs, copies)
+        self.copy_planes(&p, &sources, &arrays.x, block.n, channel, copies)
+        self.find_inputs(&p, False, inputs)
+        for i in range(block.rows):
+            self.gather_row(copies + i * p.down.per_output * p.line, inputs, block.cols,
+                            panels + i * self.row_bytes(b))
+
+    cdef void gather_row(self, const char *x, const ptrdiff_t *inputs, ptrdiff_t pixels,
+                         char *panels) noexcept nogil:
+        """Of a row of planes, beyond which vectors may be loaded: panel by panel."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t line, vectors
+        while pixels > 0:
+            vectors = min(table.vectors, ceil_div(pixels, table.lanes))
+            line = vectors * table.lanes * table.itemsize
+            table.gather(panels + line, x, inputs, self.steps - 1, vectors)
+            x += line
+            panels += self.panel_bytes
+            pixels -= self.panel_pixels
+
+    cdef ptrdiff_t pack_weights(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t end,
                                 char *weights) noexcept nogil:
         """Of each output channel of some slabs: bias, then weights. Returns how many channels."""
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t width, position, rows = 0
         for j in range(j, end):
             width, position = self.filter.width(j), self.filter.position(s, j)
-            self.filter.table.copy(weights, item, b.weight_bytes, self.filter.bias + position,
+            self.filter.table.copy(weights, item, self.weight_bytes, self.filter.bias + position,
                                    lanes * item, item, 1, width)
             self.filter.table.copy(
-                weights + item, item, b.weight_bytes,
+                weights + item, item, self.weight_bytes,
                 self.filter.memory + position * self.filter.reduction(),
                 ceil_div(width, lanes) * lanes * item, item, self.steps - 1, width)
-            weights += width * b.weight_bytes
+            weights += width * self.weight_bytes
             rows += width
         return rows
 
-    cdef void gather_panels(self, const Blocking *b, const char *x, const ptrdiff_t *inputs,
-                            ptrdiff_t pixels, char *panels) noexcept nogil:
-        """The same from planes, beyond whose lines vectors may be loaded: panel by panel."""
-        cdef const fc_table *table = self.filter.table
-        cdef ptrdiff_t line, vectors
-        cdef double one64 = 1
-        cdef float one32 = 1
-        cdef const char *one = <char *>&one32 if table.itemsize == 4 else <char *>&one64
-        while pixels > 0:
-            vectors = min(table.vectors, ceil_div(pixels, table.lanes))
-            line = vectors * table.lanes * table.itemsize
-            table.copy(panels, line, table.itemsize, one, 0, 0, 1, vectors * table.lanes)
-            table.gather(panels + line, x, inputs, self.steps - 1, vectors)
-            x += line
-            panels += b.panel_bytes
-            pixels -= self.panel_pixels
-
-    cdef void pack_panels(self, const Blocking *b, const char *x, const ptrdiff_t *inputs,
-                          ptrdiff_t pixels, char *panels) noexcept nogil:
-        """Of a row of pixels: ones, then each input, which begin so many bytes from x on. Line by line."""
-        cdef const fc_table *table = self.filter.table
-        cdef ptrdiff_t item = table.itemsize, size = self.panel_pixels, line = size * item, i
-        cdef ptrdiff_t whole = pixels // size, rest = pixels % size
-        cdef ptrdiff_t last_line = ceil_div(rest, table.lanes) * table.lanes * item
-        cdef double one64 = 1
-        cdef float one32 = 1
-        cdef const char *one = <char *>&one32 if item == 4 else <char *>&one64
-        cdef char *last = panels + whole * b.panel_bytes
-        table.copy(panels, b.panel_bytes, item, one, 0, 0, whole, size)
-        if rest:   # lanes without a pixel are multiplied, too
-            memset(last, 0, b.panel_bytes)
-            table.copy(last, line, item, one, 0, 0, 1, rest)
-        for i in range(self.steps - 1):
-            panels += line
-            last += last_line
-            table.copy(panels, b.panel_bytes, item, x + inputs[i], line, item, whole, size)
-            if rest:
-                table.copy(last, line, item, x + inputs[i] + whole * line, line, item, 1, rest)
-
-    cdef void multiply(self, const Blocking *b, ptrdiff_t channels, ptrdiff_t rows, ptrdiff_t cols,
+    cdef void multiply(self, const Blocking *b, const Block *block, ptrdiff_t channels,
                        const char *weights, const char *panels, char *out, ptrdiff_t out_row,
                        ptrdiff_t out_channel) noexcept nogil:
         """Weights of so many output channels with all panels, a tile's one after another: so the
@@ -277,7 +254,7 @@ cdef class Plan(Planar):
         cdef fc_tile tile
         tile.rows = tile.taps = 1
         tile.run = self.steps
-        tile.x_pixel, tile.x_row, tile.x_tap = b.weight_bytes, 0, 0
+        tile.x_pixel, tile.x_row, tile.x_tap = self.weight_bytes, 0, 0
         tile.bias = self.zeros
         tile.resume = tile.filter_skip = tile.fetch_out = tile.next_step = 0
         tile.residual_pixel = 0
@@ -285,15 +262,15 @@ cdef class Plan(Planar):
         tile.out_pixel = out_channel
         for i in range(split.larger + split.smaller):
             size = split.size + (i < split.larger)
-            for y in range(rows):
-                tile.filter = panels + y * b.across * b.panel_bytes
-                left = cols
+            for y in range(block.rows):
+                tile.filter = panels + y * self.row_bytes(b)
+                left = block.cols
                 while left > 0:
                     tile.next = tile.filter
                     tile.last = lanes if left >= self.panel_pixels else (left - 1) % lanes + 1
                     run_row(&tile, <fc_tile_function *>table.dense[FC_TWO if left > lanes else FC_ONE],
-                            1, size, weights, out + y * out_row + (cols - left) * table.itemsize, NULL)
-                    tile.filter += b.panel_bytes
+                            1, size, weights, out + y * out_row + (block.cols - left) * table.itemsize, NULL)
+                    tile.filter += self.panel_bytes
                     left -= self.panel_pixels
-            weights += size * b.weight_bytes
+            weights += size * self.weight_bytes
             out += size * out_channel

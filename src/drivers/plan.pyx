@@ -3,6 +3,7 @@ from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, P
 from cython.parallel cimport prange
 from libc.string cimport memset
 
+from fastconv._native.axes cimport first_inside
 from fastconv._native.levels cimport l2_bytes
 from fastconv._native.memory cimport give_workspace, take_workspace
 
@@ -54,6 +55,7 @@ cdef class Plan:
         self.dilation_h, self.dilation_w = dilation
         self.pad64 = pad_value
         self.pad32 = <float>pad_value
+        self.skips_padding = row_map is None and pad_value == 0
         self.activated = activation is not None
         if self.activated:
             self.activation.slope, self.activation.upper = activation
@@ -158,6 +160,23 @@ cdef class Plan:
         """Whether threads' L2 hold the image: then what each wrote there, in the last call or in the
         layer before, is in its cache."""
         return self.image_bytes() <= threads * l2_bytes()
+
+    cdef void filter_rows(self, ptrdiff_t y, ptrdiff_t outputs, ptrdiff_t *low,
+                          ptrdiff_t *high) noexcept nogil:
+        """The filter rows, [low, high), that any of some output rows from y on reads in the image."""
+        cdef ptrdiff_t row = y * self.stride_h - self.top, kh = self.filter.kh
+        low[0], high[0] = 0, kh
+        if self.skips_padding:
+            low[0] = min(kh, first_inside(-row - (outputs - 1) * self.stride_h, self.dilation_h))
+            high[0] = max(low[0], min(kh, first_inside(self.size.h - row, self.dilation_h)))
+
+    cdef double share_of_rows(self) noexcept nogil:
+        """The share of filter rows that outputs read in the image."""
+        cdef ptrdiff_t rows = 0, y, low, high
+        for y in range(self.size.oh):
+            self.filter_rows(y, 1, &low, &high)
+            rows += high - low
+        return <double>rows / max(1, self.size.oh * self.filter.kh)
 
     cdef double image_bytes(self) noexcept nogil:
         """Of input and output."""

@@ -5,7 +5,7 @@ of neighbouring outputs is a vector, and padding, pad mode, stride and dilation 
 are stored where they lie. Depthwise convolution of the usual sizes reads the image itself, where the level
 can leave out lanes that are padding.
 """
-from fastconv._native.axes cimport Run, axis_of, extended, taps_inside, tap_of
+from fastconv._native.axes cimport Run, appended, axis_of, extended, first_inside, tap_of
 from fastconv._native.levels cimport fc_planewise, fc_planewise_function, fc_table
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
@@ -23,8 +23,34 @@ cdef enum:
 cdef class Planar(Base):
     """Plans for channel-first images."""
 
+    def __cinit__(self, *problem):
+        self.rows, self.cols = self.size.oh, self.size.ow
+
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        """Whether the arrays lie as the plan reads and writes them."""
+        """Whether the plan is for arrays that lie so, of channel-first ones."""
+
+    cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
+        """The blocking for so many threads."""
+
+    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
+        cdef Call call
+        if threads != self.last_threads:
+            self.last_block = self.cut(threads)
+            self.last_threads = threads
+        call.arrays, call.block = arrays, self.last_block
+        return self.share_out(&call, call.block.items, threads, call.block.bytes)
+
+    cdef Block block_of(self, const Blocking *b, ptrdiff_t index) noexcept nogil:
+        """The outputs of an item."""
+        cdef Block block
+        block.col = index % b.col_blocks * b.cols
+        index //= b.col_blocks
+        block.row = index % b.row_blocks * b.rows
+        index //= b.row_blocks
+        block.n, block.chunk = index % self.size.n, index // self.size.n
+        block.rows = min(b.rows, self.rows - block.row)
+        block.cols = min(b.cols, self.cols - block.col)
+        return block
 
     cdef Planes planes_of(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
         cdef ptrdiff_t lanes = self.filter.table.lanes, item = self.filter.table.itemsize
@@ -37,37 +63,50 @@ cdef class Planar(Base):
         p.line = self.stride_w * p.columns * item
         # an odd number of lines, or channels would share few sets of L1
         p.bytes = (ceil_div(p.down.count * p.line, L1_LINE) | 1) * L1_LINE
+        p.group_bytes = L1_LINE * ceil_div(self.filter.depth * p.bytes + 2 * lanes * item, L1_LINE)
         p.runs_bytes = (p.down.count + self.stride_w * p.columns) * sizeof(Run)
         return p
 
-    cdef Sources find_sources(self, const Planes *p, ptrdiff_t row, ptrdiff_t rows, ptrdiff_t col,
-                              ptrdiff_t cols, Run *runs) noexcept nogil:
-        """Where the inputs of a block of rows x cols outputs come from: the same for all channels."""
-        cdef ptrdiff_t lines = p.down.count - (p.rows - rows) * p.down.per_output
-        cdef ptrdiff_t columns = (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1
-        cdef ptrdiff_t i, j, source, found = 0, found_columns = 0
+    cdef Sources begin_planes(self, const Planes *p, const Block *block, Run *runs,
+                              char *copies) noexcept nogil:
+        """Find where the inputs of a block come from, the same for all channels, and fill in padding."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, i, source, found = 0, found_columns = 0
+        cdef ptrdiff_t lines = p.down.count - (p.rows - block.rows) * p.down.per_output
         cdef Sources s
         s.lines, s.columns = runs, runs + p.down.count
-        s.line_runs = s.column_runs = 0
+        s.line_runs = 0
         for i in range(lines):
-            source = source_of(tap_of(i, row * self.stride_h - self.top, &p.down, self.filter.kh,
+            source = source_of(tap_of(i, block.row * self.stride_h - self.top, &p.down, self.filter.kh,
                                       self.stride_h, self.dilation_h),
                                self.size.h, self.row_map, self.top)
             s.line_runs = extended(s.lines, s.line_runs, i, source, 1)
             found += source >= 0
-        for j in range(min(self.stride_w, columns)):
-            i = j
-            while i < columns:
-                source = source_of(col * self.stride_w - self.left + i, self.size.w, self.col_map,
-                                   self.left)
-                s.column_runs = extended(
-                    s.columns, s.column_runs, j * p.columns + i // self.stride_w, source,
-                    self.stride_w)
-                found_columns += source >= 0
-                i += self.stride_w
+        s.column_runs = self.find_columns(p, block, s.columns)
+        for i in range(s.column_runs):
+            found_columns += s.columns[i].count
         # also what is multiplied, but no part of an output
-        s.padded = found < p.down.count or found_columns < self.stride_w * p.columns
+        if found < p.down.count or found_columns < self.stride_w * p.columns:
+            self.filter.table.copy(copies, item, item, self.pad(), 0, 0,
+                                   self.filter.depth * p.bytes // item, 1)
         return s
+
+    cdef ptrdiff_t find_columns(self, const Planes *p, const Block *block, Run *runs) noexcept nogil:
+        """Where the columns of lines come from; returns how many runs there are."""
+        cdef ptrdiff_t step = self.stride_w, first = block.col * step - self.left, i, j, low, high
+        cdef ptrdiff_t columns = (block.cols - 1) * step + (self.filter.kw - 1) * self.dilation_w + 1
+        cdef ptrdiff_t count = 0
+        for j in range(min(step, columns)):   # of each phase: every step-th from j on
+            low, high = 0, ceil_div(columns - j, step)
+            if self.col_map == NULL:
+                low = first_inside(-first - j, step)
+                high = min(high, first_inside(self.size.w - first - j, step))
+                count = appended(runs, count, j * p.columns + low, first + j + low * step, high - low)
+                continue
+            for i in range(high):
+                count = extended(
+                    runs, count, j * p.columns + i,
+                    source_of(first + j + i * step, self.size.w, self.col_map, self.left), step)
+        return count
 
     cdef void find_inputs(self, const Planes *p, bint taps_first, ptrdiff_t *inputs) noexcept nogil:
         """Bytes from the first input of an output to all: [kh][kw][in], or [kh][in][kw]."""
@@ -82,12 +121,12 @@ cdef class Planar(Base):
             inputs += kw * depth
 
     cdef void copy_planes(self, const Planes *p, const Sources *sources, const Array *x, ptrdiff_t n,
-                          ptrdiff_t channel, ptrdiff_t count, char *dst) noexcept nogil:
-        """Copy what is not padding, of so many channels."""
+                          ptrdiff_t channel, char *dst) noexcept nogil:
+        """Copy what is not padding, of a group's channels from the first on."""
         cdef ptrdiff_t item = self.filter.table.itemsize, c, i, j
         cdef const Run *lines = sources.lines
         cdef const Run *columns = sources.columns
-        for c in range(channel, channel + count):
+        for c in range(channel, channel + self.filter.depth):
             for i in range(sources.line_runs):
                 for j in range(sources.column_runs):
                     self.filter.table.copy(
@@ -102,7 +141,6 @@ cdef class Plan(Planar):
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
-        self.skips_padding = row_map is None and pad_value == 0
         self.groups = self.channels // filter.depth
         self.width = filter.out_channels // self.groups
         self.rows_function = self.find_rows_function()
@@ -111,15 +149,15 @@ cdef class Plan(Planar):
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
         # outputs of a block share most of what they read, unless taps are far apart
-        return (self.channel_first(arrays) and 2 * self.size.ow > self.filter.table.lanes
-                and (self.filter.kw - 1) * self.dilation_w <= MOST_SPAN * LEAST_VECTORS * (
-                    self.filter.table.lanes))
+        cdef ptrdiff_t lanes = self.filter.table.lanes
+        return 2 * self.size.ow > lanes and (
+            (self.filter.kw - 1) * self.dilation_w <= MOST_SPAN * LEAST_VECTORS * lanes)
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """Blocks whose inputs the cache holds, group by group; some items for each thread."""
         cdef Blocking b
         cdef Planes p
-        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes, vectors
+        cdef ptrdiff_t lanes = self.filter.table.lanes, vectors
         cdef ptrdiff_t wanted = ITEMS * threads if threads > 1 else 1, blocks
         b.rows, b.cols = self.size.oh, self.size.ow
         while True:
@@ -139,23 +177,10 @@ cdef class Plan(Planar):
                 break
         b.chunk = ceil_div(self.groups, ceil_div(wanted, blocks))
         b.chunks = ceil_div(self.groups, b.chunk)
-        b.items = blocks * b.chunks
-        b.copies_bytes = b.bytes = 0
-        if not self.in_place:
-            # whole vectors are loaded, of which the last may reach beyond
-            b.copies_bytes = L1_LINE * ceil_div(
-                self.filter.depth * p.bytes + 2 * lanes * item, L1_LINE)
-            b.bytes = b.copies_bytes + p.runs_bytes + L1_LINE + b.rows * sizeof(Band) + (
-                self.filter.kh * self.filter.kw * self.filter.depth * sizeof(ptrdiff_t))
+        b.items, b.held, b.cycles = blocks * b.chunks, b.chunk, 0   # no others are compared
+        b.bytes = 0 if self.in_place else L1_LINE + p.group_bytes + p.runs_bytes + (
+            b.rows * sizeof(Band) + self.filter.reduction() * sizeof(ptrdiff_t))
         return b
-
-    cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1:
-        cdef Call call
-        if threads != self.last_threads:
-            self.last_block = self.cut(threads)
-            self.last_threads = threads
-        call.arrays, call.block = arrays, self.last_block
-        return self.share_out(&call, call.block.items, threads, call.block.bytes)
 
     cdef fc_planewise_function find_rows_function(self) noexcept nogil:
         """The kernel for whole rows of such a filter, or NULL."""
@@ -170,14 +195,11 @@ cdef class Plan(Planar):
             return NULL
         return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
 
-    cdef ptrdiff_t find_bands(self, ptrdiff_t row, ptrdiff_t rows, Band *bands) noexcept nogil:
+    cdef ptrdiff_t find_bands(self, const Block *block, Band *bands) noexcept nogil:
         """The bands of a block of output rows; returns how many there are."""
         cdef ptrdiff_t count = 0, y, low, high
-        for y in range(rows):
-            low, high = 0, self.filter.kh
-            if self.skips_padding:
-                taps_inside((row + y) * self.stride_h - self.top, self.size.h, self.dilation_h,
-                            &low, &high)
+        for y in range(block.rows):
+            self.filter_rows(block.row + y, 1, &low, &high)
             if count and bands[count - 1].low == low and bands[count - 1].high == high:
                 bands[count - 1].rows += 1
             else:
@@ -190,24 +212,18 @@ cdef class Plan(Planar):
         """Compute one block of output pixels for one chunk of groups."""
         cdef const Arrays *arrays = (<const Call *>the_call).arrays
         cdef const Blocking *b = &(<const Call *>the_call).block
-        cdef Block block
+        cdef Block block = self.block_of(b, index)
         cdef fc_planewise t
-        block.col = index % b.col_blocks * b.cols
-        block.row = index // b.col_blocks % b.row_blocks * b.rows
-        block.n = index // (b.col_blocks * b.row_blocks) % self.size.n
-        block.group = index // (b.col_blocks * b.row_blocks * self.size.n) * b.chunk
-        block.last = min(block.group + b.chunk, self.groups)
-        block.rows = min(b.rows, self.size.oh - block.row)
-        t.cols = min(b.cols, self.size.ow - block.col)
+        t.cols = block.cols
         t.out_line, t.out_channel = arrays.out.h, arrays.out.c
         t.activation = &self.activation if self.activated else NULL
         if self.in_place:
-            self.run_in_place(arrays, &block, &t, thread)
+            self.run_in_place(arrays, b, &block, &t, thread)
         else:
             self.run_copied(arrays, b, &block, &t, work, thread)
 
-    cdef void run_in_place(self, const Arrays *arrays, const Block *block, fc_planewise *t,
-                           int thread) noexcept nogil:
+    cdef void run_in_place(self, const Arrays *arrays, const Blocking *b, const Block *block,
+                           fc_planewise *t, int thread) noexcept nogil:
         """Channel by channel, reading the image itself."""
         cdef ptrdiff_t width = self.filter.slab_width, row, col, g
         cdef Timer timer = start_timer(arrays, thread)
@@ -215,7 +231,7 @@ cdef class Plan(Planar):
         t.low, t.high = -row, self.size.h - row
         t.left, t.right = -col, self.size.w - col
         t.x_row, t.lines = arrays.x.h, block.rows
-        for g in range(block.group, block.last):
+        for g in range(block.chunk * b.chunk, min((block.chunk + 1) * b.chunk, self.groups)):
             t.x = at(&arrays.x, block.n, row, col, g)
             t.out = at(&arrays.out, block.n, block.row, block.col, g)
             self.find_filter(t, 0, g // width, g % width)
@@ -238,22 +254,19 @@ cdef class Plan(Planar):
         cdef ptrdiff_t channel, o, g, lane, position, i, bands
         cdef ptrdiff_t filter_row = self.filter.kw * depth * table.lanes * item
         cdef char *copies = work + (-<ptrdiff_t>work & (L1_LINE - 1))
-        cdef ptrdiff_t *inputs = <ptrdiff_t *>(copies + b.copies_bytes)
-        cdef Band *band = <Band *>(inputs + self.filter.kh * self.filter.kw * depth)
         cdef Planes p = self.planes_of(b.rows, b.cols)
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>(copies + p.group_bytes)
+        cdef Band *band = <Band *>(inputs + self.filter.reduction())
         cdef Sources sources
         cdef const char *filter
         cdef fc_planewise_function function = self.rows_function
         cdef Timer timer = start_timer(arrays, thread)
 
-        sources = self.find_sources(
-            &p, block.row, block.rows, block.col, t.cols, <Run *>(band + b.rows))
-        if sources.padded:
-            table.copy(copies, item, item, self.pad(), 0, 0, depth * p.bytes // item, 1)
+        sources = self.begin_planes(&p, block, <Run *>(band + b.rows), copies)
         self.find_inputs(&p, True, inputs)
         if function == NULL:
             function = table.planewise
-            bands = self.find_bands(block.row, block.rows, band)
+            bands = self.find_bands(block, band)
         else:   # it leaves out rows of padding by itself
             band[0], bands = Band(0, block.rows, 0, self.filter.kh), 1
             t.low, t.high = 0, p.down.count
@@ -264,8 +277,8 @@ cdef class Plan(Planar):
         t.row = self.filter.kw * depth
         t.x_row, t.x_phase = p.line, p.columns * item
         t.x_line = p.down.per_output * p.line
-        for g in range(block.group, block.last):
-            self.copy_planes(&p, &sources, &arrays.x, block.n, g * depth, depth, copies)
+        for g in range(block.chunk * b.chunk, min((block.chunk + 1) * b.chunk, self.groups)):
+            self.copy_planes(&p, &sources, &arrays.x, block.n, g * depth, copies)
             lap(&timer, COPIES)
             o = 0
             while o < self.width:
