@@ -49,10 +49,12 @@ cdef struct Strip:
     ptrdiff_t first_tap, last_tap # of a filter row, those that are read; x belongs to tap 0
 
 
-# Where one slab of an item reads its filter and writes its outputs.
+# Where one slab of an item, or two that are joined, reads its filter and writes its outputs.
 cdef struct Slab:
+    ptrdiff_t count
     fc_tile tile                  # what its tiles have in common
-    fc_tile_function *functions   # by pixels - 1
+    fc_tile_function *functions   # by pixels - 1,
+    ptrdiff_t tile_pixels         # of so many at most
     const char *filter
     ptrdiff_t filter_row, first_row, last_row, first_tap, last_tap
     char *out
@@ -65,6 +67,7 @@ cdef struct Slab:
 cdef class Plan(Base):
     cdef bint strips_taps       # tiles of a row leave out taps in the padding
     cdef bint pointwise         # no pixel reads another, so rows may be joined
+    cdef bint slabs_join        # there are tiles of two slabs
     cdef bint panels_pay        # channel-first images should not be transposed
     cdef Planar planes          # for them, once there were some
     cdef ptrdiff_t tile_pixels  # of the tallest register tile
@@ -95,6 +98,7 @@ cdef class Plan(Base):
         ptrdiff_t threads) noexcept nogil
     cdef bint shares_lines(self, const Sizes *z, const Blocking *b,
         ptrdiff_t threads) noexcept nogil
+    cdef bint joins_slabs(self, const Sizes *z, const Blocking *b) noexcept nogil
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil
     cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,

@@ -2,7 +2,7 @@
 # It lies here, by its module's name, because that is where Cython looks for it.
 
 cdef extern from "table.h":
-    int FC_ONE, FC_TWO, FC_ONE_AND_HALF
+    int FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_FOUR
 
     ctypedef struct fc_activation:
         double slope, upper
@@ -13,7 +13,7 @@ cdef extern from "table.h":
         ptrdiff_t x_pixel, x_row, x_tap
         ptrdiff_t rows, taps, run
         const char *filter
-        ptrdiff_t filter_skip
+        ptrdiff_t filter_skip, next_slab
         const char *next
         ptrdiff_t next_step
         const char *bias
@@ -149,7 +149,7 @@ cdef extern from "table.h":
         void (*collect)(const fc_winograd_collect *) noexcept nogil
 
     ctypedef struct fc_table:
-        int itemsize, lanes, pixels, vectors
+        int itemsize, lanes, pixels, vectors, four_pixels
         fc_tile_function dense[3][14]
         int dot_pixels[4]
         fc_tile_function dot[4][14]

@@ -11,7 +11,7 @@ from libc.string cimport memset
 from fastconv._native cimport panels
 from fastconv._native.axes cimport Axis, Run, appended, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport fc_table, fc_tile, fc_tile_function, l2_bytes
+from fastconv._native.levels cimport FC_FOUR, fc_table, fc_tile, fc_tile_function, l2_bytes
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
@@ -54,6 +54,8 @@ cdef class Plan(Base):
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
         self.strips_taps = self.leaves_out_taps()
+        self.slabs_join = filter.table.four_pixels > 0 and filter.parts * filter.depth_parts == 1 and (
+            filter.twos > 1)
         # longer strides are copied one by one; what lies in the padding would be multiplied
         self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share_read(z) >= 9
                            and panels.pay(filter, self.pointwise, self.dilation_w, z.oh, z.ow))
@@ -303,10 +305,11 @@ cdef class Plan(Base):
             if b.rows * b.cols * item % L1_LINE != 0 and blocks > 1:
                 one += <double>z.n * self.filter.out_channels * SHARED_CYCLES * (
                     min(blocks, threads) - 1 if self.returns(threads) else blocks - 1) / turns
-        # where a pixel is written in pieces, lines do not come in order, unless they are fetched and
-        # the pieces follow soon; staged outputs are written by rows of a channel
-        pieces = sets > 1 or (b.chunk < self.filter.slabs and not b.staged) or (
-            self.filter.slabs > 1 and not finds_no_room(written, threads))
+        # where a pixel is written in pieces, lines do not come in order, unless pieces are large, or
+        # they are fetched and follow soon; staged outputs are written by rows of a channel
+        pieces = sets > 1 or (not self.joins_slabs(z, b) and (
+            (b.chunk < self.filter.slabs and not b.staged)
+            or (self.filter.slabs > 1 and not finds_no_room(written, threads))))
         one += writing(written * part, written) * (2 if pieces else 1)
         streamed = streaming(read / pixel * lines * (1 - copied), self.image_bytes())
         if read > budget * self.filter.depth_parts:   # leaves L2 before the next part or slab comes
@@ -348,6 +351,8 @@ cdef class Plan(Base):
         cdef int count, i
         cdef ptrdiff_t j, part, parts, blocks = call.size.n * b.row_blocks * b.col_blocks
         cdef ptrdiff_t chunk, chunks = ceil_div(self.filter.slabs, b.chunk)
+        # where their outputs lie together
+        cdef bint joined = self.joins_slabs(&call.size, b) and call.out.run == 0
         if b.chunks_first:
             chunk, index = index % b.chunks, index // b.chunks
         else:
@@ -366,7 +371,9 @@ cdef class Plan(Base):
             count = self.find_strips(call, &it, strips, work + b.stage_bytes)
             lap(&timer, COPIES)
             for _ in range(it.sets):
-                for j in range(it.first_slab, it.last_slab):
+                j = it.first_slab
+                while j < it.last_slab:
+                    slab.count = 2 if joined and j + 1 < min(it.last_slab, self.filter.twos) else 1
                     parts = (
                         self.filter.parts if self.filter.width(j) > self.filter.table.lanes else 1)
                     for part in range(parts):
@@ -377,10 +384,15 @@ cdef class Plan(Base):
                     if b.staged and it.depth_part == self.filter.depth_parts - 1:
                         self.unstage(call, &it, j, &slab)
                         lap(&timer, COPIES)
+                    j += slab.count
                 if it.sets > 1:
                     it.set += 1
                     for i in range(count):
                         strips[i].x += strips[i].next_set
+
+    cdef bint joins_slabs(self, const Sizes *z, const Blocking *b) noexcept nogil:
+        """Whether tiles have the outputs of two slabs, of those that are in a chunk."""
+        return self.slabs_join and b.chunk > 1 and not b.staged and not self.paired(z)
 
     cdef void find_slab(self, const Call *call, const Item *it, ptrdiff_t j, ptrdiff_t part,
                         ptrdiff_t parts, Slab *slab, char *stage) noexcept nogil:
@@ -409,7 +421,7 @@ cdef class Plan(Base):
 
     cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,
                           Slab *slab) noexcept nogil:
-        cdef ptrdiff_t tiles = it.rows * ceil_div(it.cols, self.tile_pixels)
+        cdef ptrdiff_t tiles
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
         cdef ptrdiff_t packed = self.filter.position(it.set, j)
@@ -419,6 +431,12 @@ cdef class Plan(Base):
         slab.tile.bias = self.filter.bias + packed
         slab.tile.last = width - (vectors - 1) * lanes
         slab.functions = <fc_tile_function *>self.filter.table.dense[self.filter.form(j)]
+        slab.tile_pixels, slab.tile.next_slab = self.tile_pixels, 0
+        if slab.count == 2:
+            slab.functions = <fc_tile_function *>self.filter.table.dense[FC_FOUR]
+            slab.tile_pixels = self.filter.table.four_pixels
+            slab.tile.next_slab = self.filter.reduction() * vectors * lanes * item
+            slab.tile.last = self.filter.width(j + 1) - lanes
         slab.first_tap, slab.last_tap = 0, self.filter.kw
         if parts == 1 or self.filter.row_parts == 1:
             slab.first_row = part * self.filter.kh // parts
@@ -431,12 +449,13 @@ cdef class Plan(Base):
             slab.last_tap = (part + 1) * self.filter.kw // self.filter.row_parts
         slab.tile.resume = slab.first_row > 0 or slab.first_tap > 0 or it.depth_part > 0
         # fetch the filter that comes next, spread over the tiles, unless L2 holds all of it
-        slab.tile.next = slab.filter + (slab.last_row - 1) * slab.filter_row + (
+        slab.tile.next = slab.filter + slab.tile.next_slab + (slab.last_row - 1) * slab.filter_row + (
             slab.last_tap * slab.filter_row // self.filter.kw)
         slab.tile.next_step = 0
         if (self.filter.slabs * self.filter.depth_parts * self.filter.kh * slab.filter_row
                 > l2_bytes() // 2):
-            slab.tile.next_step = ceil_div(vectors * lanes * item, tiles)
+            tiles = it.rows * ceil_div(it.cols, slab.tile_pixels)
+            slab.tile.next_step = ceil_div(slab.count * vectors * lanes * item, tiles)
 
     cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
                       const Slab *slab) noexcept nogil:
@@ -693,7 +712,7 @@ cdef class Plan(Base):
                         Slab *slab) noexcept nogil:
         """All tiles of one strip for one slab."""
         cdef fc_tile *tile = &slab.tile
-        cdef ptrdiff_t most = self.tile_pixels, step = 2 if self.paired(z) else 1
+        cdef ptrdiff_t most = slab.tile_pixels, step = 2 if self.paired(z) else 1
         cdef ptrdiff_t y = 0, low, high, size
         cdef Split split = split_pixels(strip.cols, most), pairs = split
         cdef char *x

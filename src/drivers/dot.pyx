@@ -59,6 +59,7 @@ cdef class Plan(Direct):
         slab.first_row, slab.last_row = 0, self.filter.kh
         slab.first_tap, slab.last_tap = 0, self.filter.kw
         slab.functions = <fc_tile_function *>self.filter.table.dot[width - 1]
+        slab.tile_pixels = self.tile_pixels
         slab.tile.bias = self.filter.bias + packed
         slab.tile.next = slab.filter
         slab.tile.next_step = 0

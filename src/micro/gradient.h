@@ -20,7 +20,7 @@ static inline __attribute__((always_inline)) void FC_NAME(gradient)(const fc_gra
     const ptrdiff_t next_step = t->next_step;
     const char *next = t->next;
     FC_NAME(strides) strides = FC_NAME(multiples)(t->x_tap);
-    FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
+    FC_VECTOR acc[FC_MAX_PIXELS][FC_SLAB_VECTORS];
     FC_MASK lane_of[FC_GROUPED_INPUTS];
 FC_UNROLL
     for (int i = 0; i < inputs; i++)
@@ -38,7 +38,7 @@ FC_UNROLL
             for (ptrdiff_t k = t->cols; k > 0; k--) {
                 if (depth)
                     strides = FC_NAME(hidden)(strides, 1);
-                FC_VECTOR f[FC_MAX_VECTORS];
+                FC_VECTOR f[FC_SLAB_VECTORS];
 FC_UNROLL
                 for (int j = 0; j < vectors; j++) {
                     f[j] = FC_NAME(load)(dy + j * FC_BYTES);

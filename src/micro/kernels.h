@@ -21,11 +21,15 @@
     }                                                                                          \
     static void FC_NAME(dense_##p##x2)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 0, 0); }     \
     static void FC_NAME(dense_##p##x1h)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 1, 0); }
+#define FC_INSTANTIATE_4(p)                                                                    \
+    static void FC_NAME(dense_##p##x4)(const fc_tile *t) { FC_NAME(tile)(t, p, 4, 0, 0); }
 #define FC_DENSE_1(p) FC_NAME(dense_##p##x1),
 #define FC_DENSE_2(p) FC_NAME(dense_##p##x2),
 #define FC_DENSE_1H(p) FC_NAME(dense_##p##x1h),
+#define FC_DENSE_4(p) FC_NAME(dense_##p##x4),
 
 FC_EACH_SIZE(FC_INSTANTIATE)
+FC_EACH_FOUR(FC_INSTANTIATE_4)
 
 /* dot_<outputs>_<pixels> */
 #define FC_DOT(o, p)                                                                           \
@@ -156,10 +160,12 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
 
 #define FC_TABLE                                                                               \
     {                                                                                          \
-        .itemsize = sizeof(FC_T), .lanes = FC_LANES, .pixels = FC_PIXELS, .vectors = 2,        \
+        .itemsize = sizeof(FC_T), .lanes = FC_LANES, .pixels = FC_PIXELS,                      \
+        .vectors = FC_SLAB_VECTORS, .four_pixels = FC_FOUR_PIXELS,                             \
         .dense = {[FC_ONE] = {FC_EACH_SIZE(FC_DENSE_1)},                                       \
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
-                  [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)}},                            \
+                  [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)},                             \
+                  [FC_FOUR] = {FC_EACH_FOUR(FC_DENSE_4)}},                                     \
         .dot_pixels = FC_DOT_PIXELS,                                                           \
         .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \
                 {FC_EACH_DOT_3(FC_DOT_NAME)}, {FC_EACH_DOT_4(FC_DOT_NAME)}},                   \

@@ -45,6 +45,15 @@
 #define FC_EACH_SIZE(M) FC_UP_TO_12(M) M(13) M(14)
 #endif
 
+/* Pixels of a tile of four vectors: as many as leave registers for the filter's and an input. */
+#if FC_PIXELS == 14
+#define FC_FOUR_PIXELS 6
+#define FC_EACH_FOUR(M) FC_UP_TO_6(M)
+#else
+#define FC_FOUR_PIXELS 0
+#define FC_EACH_FOUR(M)
+#endif
+
 /* Pixels of a tile of dot products of 1 to 4 output channels: 16 accumulators of 32 registers, or
  * 8 and a ninth of 16. */
 #define FC_EACH_DOT_2_OF_16(M) M(2, 1) M(2, 2) M(2, 3) M(2, 4)

@@ -5,18 +5,19 @@
 
 #include <stddef.h>
 
-enum { FC_MAX_PIXELS = 14, FC_MAX_VECTORS = 2 };
+enum { FC_MAX_PIXELS = 14, FC_SLAB_VECTORS = 2, FC_MAX_VECTORS = 2 * FC_SLAB_VECTORS };
 
-/* How wide a register tile is: one vector, two, or one and a half. In the last, the second vector
- * holds the same half vector of output channels of two neighbouring pixels. */
-enum { FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_WIDTHS };
+/* How wide a register tile is: one vector, two, one and a half, or four. In one and a half, the second
+ * vector holds the same half vector of output channels of two neighbouring pixels. Four are two slabs
+ * of two: a tile of fewer pixels, of which more lies together in the output. */
+enum { FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_FOUR, FC_WIDTHS };
 
 /* y = x if x >= 0, else slope * x (exactly 0 where slope is 0); then at most `upper`. NaN stays. */
 typedef struct {
     double slope, upper;
 } fc_activation;
 
-/* One call of the register tile: `count` tiles side by side, each `pixels` outputs by one to two
+/* One call of the register tile: `count` tiles side by side, each `pixels` outputs by one to four
  * vectors of output channels. The first (pixels + 1) / 2 pixels of a tile lie one after another
  * from x[0] and out[0], the others from x[1] and out[1]: usually the same row, two rows where the
  * image is narrow. */
@@ -26,7 +27,8 @@ typedef struct {
     ptrdiff_t x_pixel, x_row, x_tap; /* from pixel to pixel, filter row to row, tap to tap */
     ptrdiff_t rows, taps, run;       /* the reduction: rows x taps x run contiguous elements */
     const char *filter;              /* packed [rows][taps][run][vectors][lanes], aligned, */
-    ptrdiff_t filter_skip;           /* with so many bytes left out between rows */
+    ptrdiff_t filter_skip;           /* with so many bytes left out between rows, */
+    ptrdiff_t next_slab;             /* and so many to the filter of two vectors more, if there are four */
     const char *next;                /* what is fetched into L2 meanwhile, */
     ptrdiff_t next_step;             /* so many bytes on at each step of the reduction */
     const char *bias;                /* [vectors][lanes], aligned; half vectors stand twice */
@@ -215,7 +217,8 @@ enum { FC_WINOGRADS = 16 };
 
 typedef struct {
     int itemsize, lanes; /* bytes of an element, elements of a vector */
-    int pixels, vectors; /* the largest register tile */
+    int pixels, vectors; /* the largest register tile of a slab */
+    int four_pixels;     /* of four vectors; 0: there is none */
     /* dense[width][p - 1]: output channels of one group in a vector, inputs broadcast to it.
      * dot[outputs - 1][p - 1]: the reduction in a vector, p at most dot_pixels[outputs - 1].
      * lanewise[grouped][stride][p - 1]: strides 1, 2, and any (0), with taps any columns apart. */
@@ -228,8 +231,8 @@ typedef struct {
     int planes_in_place; /* whether those read the image itself */
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs; grouped: of
      * [inputs of a tap - 2][taps - 1] */
-    fc_gradient_function gradient[FC_MAX_VECTORS][FC_MAX_PIXELS];
-    fc_gradient_function depthwise_gradient[FC_MAX_VECTORS][FC_MAX_TAPS];
+    fc_gradient_function gradient[FC_SLAB_VECTORS][FC_MAX_PIXELS];
+    fc_gradient_function depthwise_gradient[FC_SLAB_VECTORS][FC_MAX_TAPS];
     fc_gradient_function grouped_gradient[FC_GROUPED_INPUTS - 1][FC_GROUPED_TAPS];
     void (*add)(char *dst, const char *src, ptrdiff_t bytes);
     void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,

@@ -83,16 +83,18 @@ FC_UNROLL
 /* A step of the reduction: an input of each pixel. */
 static inline __attribute__((always_inline)) void FC_NAME(step)(
     FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS], const char *const x[2], const int input,
-    const char *w, const char *next, FC_NAME(strides) s, const int pixels, const int vectors,
-    const int halves)
+    const char *w, const ptrdiff_t next_slab, const char *next, FC_NAME(strides) s, const int pixels,
+    const int vectors, const int halves)
 {
     const int first = (pixels + 1) / 2;
     FC_VECTOR f[FC_MAX_VECTORS], before;
 FC_UNROLL
     for (int j = 0; j < vectors; j++) {
-        f[j] = *(const FC_VECTOR *)(w + j * FC_BYTES);
-        if (j * FC_BYTES % 64 == 0)
-            __builtin_prefetch(w + (FC_AHEAD * vectors + j) * FC_BYTES);
+        const char *const v =
+            w + (j < FC_SLAB_VECTORS ? 0 : next_slab) + j % FC_SLAB_VECTORS * FC_BYTES;
+        f[j] = *(const FC_VECTOR *)v;
+        if (vectors <= FC_SLAB_VECTORS && j * FC_BYTES % 64 == 0) /* wider tiles need few bytes a cycle */
+            __builtin_prefetch(v + FC_AHEAD * vectors * FC_BYTES);
     }
     if (vectors > 1 || input == 0) /* tiles of one vector have fewer loads to spare */
         __builtin_prefetch(next, 0, 2);
@@ -104,8 +106,10 @@ FC_UNROLL
         const char *p = i < first ? FC_REACH(x[0], i, s) : FC_REACH(x[1], i - first, s);
         const FC_VECTOR a = FC_NAME(broadcast)(((const FC_T *)p)[input]);
         acc[i][0] += a * f[0];
-        if (vectors == 2 && !halves)
-            acc[i][1] += a * f[1];
+        if (vectors > 1 && !halves)
+FC_UNROLL
+            for (int j = 1; j < vectors; j++)
+                acc[i][j] += a * f[j];
         else if (halves && i % 2)
             acc[i - 1][1] += FC_NAME(join_halves)(before, a) * f[1];
         else if (halves && i == pixels - 1)
@@ -123,6 +127,7 @@ static inline __attribute__((always_inline)) void FC_NAME(tile)(const fc_tile *t
     const int first = (pixels + 1) / 2;
     const ptrdiff_t x_pixel = distance ? distance : t->x_pixel;
     const ptrdiff_t out_pixel = t->out_pixel, run = t->run;
+    const int wide = vectors < FC_SLAB_VECTORS ? vectors : FC_SLAB_VECTORS;
     const ptrdiff_t second = t->x[1] - t->x[0], last = t->last, next_step = t->next_step;
     FC_NAME(strides) strides = FC_NAME(multiples)(x_pixel);
     const char *start = t->x[0], *next = t->next;
@@ -162,26 +167,28 @@ FC_UNROLL
                 const char *x[2];
                 x[0] = start + r * t->x_row + s * t->x_tap;
                 x[1] = x[0] + second;
-                const char *const end = w + run * vectors * FC_BYTES;
-                const char *const even = end - run % 2 * vectors * FC_BYTES;
+                const char *const end = w + run * wide * FC_BYTES;
+                const char *const even = end - run % 2 * wide * FC_BYTES;
                 while (FC_PAIRS && w != even) {
                     strides = distance ? strides : FC_NAME(hidden)(strides, 0);
-                    FC_NAME(step)(acc, x, 0, w, next, strides, pixels, vectors, halves);
+                    FC_NAME(step)(acc, x, 0, w, t->next_slab, next, strides, pixels, vectors,
+                                  halves);
                     __asm__ volatile("" : : : "memory"); /* or they mix, and lack registers */
                     strides = distance ? strides : FC_NAME(hidden)(strides, 0);
-                    FC_NAME(step)(acc, x, 1, w + vectors * FC_BYTES, next + next_step, strides,
-                                  pixels, vectors, halves);
+                    FC_NAME(step)(acc, x, 1, w + wide * FC_BYTES, t->next_slab, next + next_step,
+                                  strides, pixels, vectors, halves);
                     x[0] += 2 * sizeof(FC_T);
                     x[1] += 2 * sizeof(FC_T);
-                    w += 2 * vectors * FC_BYTES;
+                    w += 2 * wide * FC_BYTES;
                     next += 2 * next_step;
                 }
                 while (w != end) {
                     strides = distance ? strides : FC_NAME(hidden)(strides, !FC_PAIRS);
-                    FC_NAME(step)(acc, x, 0, w, next, strides, pixels, vectors, halves);
+                    FC_NAME(step)(acc, x, 0, w, t->next_slab, next, strides, pixels, vectors,
+                                  halves);
                     x[0] += sizeof(FC_T);
                     x[1] += sizeof(FC_T);
-                    w += vectors * FC_BYTES;
+                    w += wide * FC_BYTES;
                     next += next_step;
                 }
             }
