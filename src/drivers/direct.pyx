@@ -11,7 +11,9 @@ from libc.string cimport memset
 from fastconv._native cimport panels
 from fastconv._native.axes cimport Axis, Run, appended, axis_of, first_inside, tap_of
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport FC_FOUR, fc_table, fc_tile, fc_tile_function, l2_bytes
+from fastconv._native.levels cimport (
+    FC_FOUR, fc_table, fc_tile, fc_tile_function, l2_bytes, multiply_cycles,
+)
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
@@ -29,6 +31,7 @@ cdef enum:
     COPIED_BYTES = 256      # of a pixel, if few channels of each set are copied,
     SET_ITEMS = 4           # and a thread has so many items yet
     STREAMED_L2 = 3         # outputs of so many times L2 and more find no room in L3 either
+    JOINED_BYTES = 24 << 10 # of two slabs' filters, which L1 holds beside inputs
     SHARED_CYCLES = 150     # of writing a pixel's lines that another thread writes, too
 
 
@@ -54,8 +57,12 @@ cdef class Plan(Base):
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
         self.strips_taps = self.leaves_out_taps()
-        self.slabs_join = filter.table.four_pixels > 0 and filter.parts * filter.depth_parts == 1 and (
-            filter.twos > 1)
+        # tiles of four vectors need twice the filter's bytes a cycle: where two multiply-adds start in
+        # one, L2 would not do
+        self.slabs_join = (
+            filter.table.four_pixels > 0 and filter.twos > 1 and filter.parts * filter.depth_parts == 1
+            and (multiply_cycles(filter.table) >= 1 or 2 * filter.reduction() * filter.slab_width * (
+                filter.table.itemsize) <= JOINED_BYTES))
         # longer strides are copied one by one; what lies in the padding would be multiplied
         self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share_read(z) >= 9
                            and panels.pay(filter, self.pointwise, self.dilation_w, z.oh, z.ow))
@@ -290,8 +297,8 @@ cdef class Plan(Base):
         cdef double one = costs().item + total * part, streamed
         cdef double once = 0, turns = ceil_div(b.items, threads)
         cdef double copied = 0   # share of the input
+        cdef double disorder = 0
         cdef ptrdiff_t blocks
-        cdef bint pieces
         if copies:   # of a block wider than three tiles only its sides, if the rest is read in x
             copied = <double>sides / b.cols if 2 * b.cols > 3 * sides and not elsewhere else 1
         one += b.chunk * self.filter.parts * self.filter.depth_parts * (
@@ -305,12 +312,14 @@ cdef class Plan(Base):
             if b.rows * b.cols * item % L1_LINE != 0 and blocks > 1:
                 one += <double>z.n * self.filter.out_channels * SHARED_CYCLES * (
                     min(blocks, threads) - 1 if self.returns(threads) else blocks - 1) / turns
-        # where a pixel is written in pieces, lines do not come in order, unless pieces are large, or
-        # they are fetched and follow soon; staged outputs are written by rows of a channel
-        pieces = sets > 1 or (not self.joins_slabs(z, b) and (
-            (b.chunk < self.filter.slabs and not b.staged)
-            or (self.filter.slabs > 1 and not finds_no_room(written, threads))))
-        one += writing(written * part, written) * (2 if pieces else 1)
+        # where a pixel is written in pieces, lines do not come in order, unless they are fetched and
+        # the pieces follow soon; staged outputs are written by rows of a channel
+        if self.joins_slabs(z, b):
+            disorder = 1.0 / b.chunk if b.chunk < self.filter.slabs * sets else 0
+        elif sets > 1 or (b.chunk < self.filter.slabs and not b.staged) or (
+                self.filter.slabs > 1 and not finds_no_room(written, threads)):
+            disorder = 1
+        one += writing(written * part, written) * (1 + disorder)
         streamed = streaming(read / pixel * lines * (1 - copied), self.image_bytes())
         if read > budget * self.filter.depth_parts:   # leaves L2 before the next part or slab comes
             streamed += streaming(read * (b.chunk * self.filter.parts - 1))
