@@ -65,6 +65,7 @@ cdef struct Slab:
 
 
 cdef class Plan(Base):
+    cdef double share           # of multiplications that is left without those with padding
     cdef bint strips_taps       # tiles of a row leave out taps in the padding
     cdef bint pointwise         # no pixel reads another, so rows may be joined
     cdef bint slabs_join        # there are tiles of two slabs
@@ -83,7 +84,8 @@ cdef class Plan(Base):
     cdef bint readable_in_place(self, const Array *x) noexcept nogil
     cdef void join_rows(self, Call *call) noexcept nogil
     cdef double cycles(self, const Sizes *z) noexcept nogil
-    cdef double share_read(self, const Sizes *z) noexcept nogil
+    cdef void take_tiles(self, ptrdiff_t pixels) noexcept nogil
+    cdef double share_read(self) noexcept nogil
     cdef ptrdiff_t channel(self, const Item *it) noexcept nogil
     cdef bint leaves_out_taps(self) noexcept nogil
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil

@@ -50,13 +50,12 @@ cdef class Plan(Base):
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
         cdef Sizes *z = &self.size
-        self.tile_pixels = filter.table.pixels
         self.depth = filter.depth // filter.depth_parts
         self.pointwise = (
             filter.kh == 1 and filter.kw == 1 and self.stride_h == 1 and self.stride_w == 1
             and self.top == 0 and self.left == 0 and z.oh == z.h and z.ow == z.w
             and row_map is None and col_map is None)
-        self.strips_taps = self.leaves_out_taps()
+        self.take_tiles(filter.table.pixels)
         # tiles of four vectors need twice the filter's bytes a cycle: where two multiply-adds start in
         # one, L2 would not do
         self.slabs_join = (
@@ -64,9 +63,15 @@ cdef class Plan(Base):
             and (multiply_cycles(filter.table) >= 1 or 2 * filter.reduction() * filter.slab_width * (
                 filter.table.itemsize) <= JOINED_BYTES))
         # longer strides are copied one by one; what lies in the padding would be multiplied
-        self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share_read(z) >= 9
+        self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share >= 9
                            and panels.pay(filter, self.pointwise, self.dilation_w, z.oh, z.ow))
-        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(z) // THREAD_CYCLES)
+
+    cdef void take_tiles(self, ptrdiff_t pixels) noexcept nogil:
+        """Find what depends on the tallest tile."""
+        self.tile_pixels = pixels
+        self.strips_taps = self.leaves_out_taps()
+        self.share = self.share_read()
+        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(&self.size) // THREAD_CYCLES)
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call when x and out are contiguous NHWC arrays."""
@@ -144,15 +149,16 @@ cdef class Plan(Base):
         cdef ptrdiff_t vectors = self.filter.sets * self.filter.padded_width() // table.lanes
         cdef ptrdiff_t pixels = min(z.ow * (2 if self.paired(z) else 1), self.tile_pixels)
         cdef double outputs = <double>z.n * z.oh * z.ow * vectors
-        cdef double wide = self.filter.slab_vectors(), share = self.share_read(z)
+        cdef double wide = self.filter.slab_vectors()
         cdef bint joined = self.dilation_w == 1 and self.filter.sets == 1   # the taps of a filter row
         cdef ptrdiff_t runs = self.filter.kh * (1 if joined else self.filter.kw)
         pixels = ceil_div(pixels, ceil_div(pixels, self.tile_pixels))
         return outputs / (pixels * wide) * tile_cycles(
-            table, pixels, wide, share * runs, share * self.filter.reduction())
+            table, pixels, wide, self.share * runs, self.share * self.filter.reduction())
 
-    cdef double share_read(self, const Sizes *z) noexcept nogil:
+    cdef double share_read(self) noexcept nogil:
         """The share of multiplications that is left when those with padding are left out."""
+        cdef const Sizes *z = &self.size
         cdef Strip strips[MOST_STRIPS]
         cdef Item image = Item(0, 0, z.oh, 0, z.ow, 0, 1, 0, 0, 0)
         cdef ptrdiff_t taps = 0
@@ -207,8 +213,9 @@ cdef class Plan(Base):
         cdef ptrdiff_t slab_bytes = (
             self.filter.reduction() * self.filter.slab_width * item)
         cdef ptrdiff_t l2 = l2_bytes(), parts = self.filter.parts * self.filter.depth_parts
-        cdef ptrdiff_t budget = max(
-            l2 // 8, min(l2 // 2, l2 * 7 // 8 - slab_bytes // parts))
+        # of a part of the inputs, which all filters of the part then pass by
+        cdef ptrdiff_t most = l2 * 5 // 8 if self.filter.depth_parts > 1 else l2 // 2
+        cdef ptrdiff_t budget = max(l2 // 8, min(most, l2 * 7 // 8 - slab_bytes // parts))
         # rows of narrow images are taken in pairs, so that a tile is full
         cdef ptrdiff_t unit = 2 if self.paired(z) else 1
         cdef bint in_columns = z.oh <= unit
@@ -430,7 +437,7 @@ cdef class Plan(Base):
 
     cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,
                           Slab *slab) noexcept nogil:
-        cdef ptrdiff_t tiles
+        cdef double tiles   # as if all read all taps
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t width = self.filter.width(j), vectors = ceil_div(width, lanes)
         cdef ptrdiff_t packed = self.filter.position(it.set, j)
@@ -463,8 +470,8 @@ cdef class Plan(Base):
         slab.tile.next_step = 0
         if (self.filter.slabs * self.filter.depth_parts * self.filter.kh * slab.filter_row
                 > l2_bytes() // 2):
-            tiles = it.rows * ceil_div(it.cols, slab.tile_pixels)
-            slab.tile.next_step = ceil_div(slab.count * vectors * lanes * item, tiles)
+            tiles = self.share * it.rows * ceil_div(it.cols, slab.tile_pixels)
+            slab.tile.next_step = <ptrdiff_t>(slab.count * vectors * lanes * item / max(1, tiles)) + 1
 
     cdef void unstage(self, const Call *call, const Item *it, ptrdiff_t j,
                       const Slab *slab) noexcept nogil:

@@ -7,7 +7,7 @@ from fastconv._native.costs cimport costs
 from fastconv._native.direct cimport Item, Plan as Direct, Slab, Strip
 from fastconv._native.levels cimport FC_MAX_DOTS, fc_table, fc_tile_function, multiply_cycles
 from fastconv._native.packing cimport Filter, ceil_div
-from fastconv._native.plan cimport THREAD_CYCLES, Array, Sizes
+from fastconv._native.plan cimport Array, Sizes
 
 
 cdef enum:
@@ -22,10 +22,8 @@ cdef class Plan(Direct):
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation):
-        self.tile_pixels = filter.table.dot_pixels[filter.slab_width - 1]
         self.whole = filter.depth % filter.table.lanes == 0
-        self.strips_taps = self.leaves_out_taps()
-        self.worthwhile_threads = max(1, <ptrdiff_t>self.cycles(&self.size) // THREAD_CYCLES)
+        self.take_tiles(filter.table.dot_pixels[filter.slab_width - 1])
 
     cdef bint readable_in_place(self, const Array *x) noexcept nogil:
         return Direct.readable_in_place(self, x) and (
@@ -39,7 +37,7 @@ cdef class Plan(Direct):
     cdef double cycles(self, const Sizes *z) noexcept nogil:
         """A step of a tile has as many multiply-adds as dots, and loads inputs and filters."""
         cdef ptrdiff_t tiles = ceil_div(z.ow, self.tile_pixels), width = self.filter.slab_width
-        cdef double pixels = <double>z.ow / tiles, share = self.share_read(z)
+        cdef double pixels = <double>z.ow / tiles
         cdef bint joined = self.dilation_w == 1
         cdef ptrdiff_t runs = self.filter.kh * (1 if joined else self.filter.kw)
         cdef double steps = <double>self.filter.reduction() / self.filter.table.lanes
@@ -47,7 +45,7 @@ cdef class Plan(Direct):
             pixels * width, pixels + width) * multiply_cycles(self.filter.table)
         return <double>z.n * z.oh * ceil_div(self.filter.out_channels, width) * (
             ROW * costs().call + tiles * (
-                costs().call + share * (LAST * runs * costs().run + steps * step)))
+                costs().call + self.share * (LAST * runs * costs().run + steps * step)))
 
     cdef void find_filter(self, const Item *it, ptrdiff_t j, ptrdiff_t part, ptrdiff_t parts,
                           Slab *slab) noexcept nogil:
