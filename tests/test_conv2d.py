@@ -157,6 +157,11 @@ EDGES = [
     *(grouped((3, 11), 5, 3, 5, (2, k), padding=k // 2, stride=s) for k in KERNELS for s in (1, 2)),
     *(grouped((3, 11), 2, 17, 3, (2, k), padding=k, dilation=2) for k in KERNELS),
     depthwise((20, 20), 9, (31, 31), padding=15),
+    # two slabs at a time: the last of them of parts of vectors, some alone
+    *(direct((5, 29), 3, f, (3, 3), padding=1, **ALL) for f in (49, 63, 64, 80, 96, 100, 128, 160)),
+    direct((60, 61), 5, 130, (1, 1), num_threads=3, **ALL),
+    direct((30, 31), 6, 200, (3, 3), padding=1, groups=2, num_threads=2),
+    direct((9, 10), 130, 65, (3, 3), padding=3, dilation=3, **ALL),
     # long in one direction
     direct((3, 1500), 3, 8, (3, 3), padding=1),
     direct((1500, 3), 3, 8, (3, 3), padding=1),

@@ -144,6 +144,16 @@ PLANES = [
         for c, f in [(2, 4), (3, 5), (4, 6)]
     ),
     Case((40, 50), 34, 40, (3, 3), groups=2, padding=1, bias=True),
+    # depthwise filters of any size: more taps than lanes, vectors by fours and alone
+    *(
+        depthwise((w,), 3, (k,), padding="same")
+        for w in (9, 64, 130)
+        for k in (2, 8, 15, 16, 17, 41)
+    ),
+    *(depthwise((200,), 3, (17,), padding=16, pad_mode=mode) for mode in PAD_MODES),
+    *(depthwise((300,), 3, (33,), padding=p, bias=True) for p in ((32, 0), (0, 40), 0)),
+    *(depthwise((12, 70), 3, k, padding=3) for k in ((2, 2), (4, 4), (9, 9), (1, 7), (7, 1))),
+    depthwise((12, 70), 33, (3, 5), padding=2, pad_value=0.5, activation="relu", num_threads=2),
     # few columns, whose rows are copied together
     depthwise((7, 7), 33, (3, 3), padding=1),
     depthwise((9, 5), 65, (3, 3), padding=1, stride=2, batch=2, num_threads=2),
@@ -194,6 +204,7 @@ VIEWED = [
         for s in (1, 2)
     ),
     *(Case((20, 31), 3, 36, (3, 3), padding=1, stride=s, batch=2, bias=True) for s in (1, 2)),
+    depthwise((20, 90), 10, (2, 19), padding=5, batch=2),
 ]
 
 

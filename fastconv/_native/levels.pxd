@@ -157,6 +157,7 @@ cdef extern from "table.h":
         int lanewise_taps[2][3]
         fc_lanewise_function lanewise[2][3][14]
         fc_planewise_function planewise
+        fc_planewise_function plane_line
         fc_planewise_function plane_rows[2][3]
         int planes_in_place
         fc_gradient_function gradient[2][14]

@@ -189,9 +189,13 @@ cdef class Plan(Planar):
         if self.filter.table.planes_in_place and stride > 1 and not (
                 self.skips_padding and self.col_map == NULL):
             return NULL
-        if (self.filter.depth > 1 or self.width > 1 or kernel != self.filter.kw
-                or kernel % 2 == 0 or not 3 <= kernel <= 7 or stride != self.stride_h or stride > 2
+        if (self.filter.depth > 1 or self.width > 1 or stride != self.stride_h or stride > 2
                 or self.dilation_h > 1 or self.dilation_w > 1):
+            return NULL
+        if kernel == 1 and self.filter.kw > 1 and stride == 1 and (
+                self.size.ow >= LEAST_VECTORS * self.filter.table.lanes):
+            return self.filter.table.plane_line
+        if kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= 7:
             return NULL
         return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
 
@@ -231,6 +235,7 @@ cdef class Plan(Planar):
         t.low, t.high = -row, self.size.h - row
         t.left, t.right = -col, self.size.w - col
         t.x_row, t.lines = arrays.x.h, block.rows
+        t.row = self.filter.kw
         for g in range(block.chunk * b.chunk, min((block.chunk + 1) * b.chunk, self.groups)):
             t.x = at(&arrays.x, block.n, row, col, g)
             t.out = at(&arrays.out, block.n, block.row, block.col, g)

@@ -183,6 +183,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
         .plane_rows = {{FC_NAME(plane_rows_3_1), FC_NAME(plane_rows_5_1),                      \
                         FC_NAME(plane_rows_7_1)},                                              \
                        {FC_NAME(plane_rows_3_2), FC_NAME(plane_rows_5_2), 0}},                 \
+        .plane_line = FC_PLANE_LINE,                                                           \
         .gradient = {{FC_EACH_SIZE(FC_GRADIENT_1)}, {FC_EACH_SIZE(FC_GRADIENT_2)}},            \
         .depthwise_gradient = {{FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_1)},                          \
                                {FC_UP_TO_6(FC_DEPTHWISE_GRADIENT_2)}},                         \

@@ -54,12 +54,6 @@ FC_UNROLL
 /* Where the image lies: a row of inputs is loaded once, with zeros for its padding, and shifted. */
 enum { FC_NAME(planes_in_place) = 1 };
 
-#define FC_AFTER_1(l) ((l) + 1)
-#define FC_AFTER_2(l) ((l) + 2)
-#define FC_AFTER_3(l) ((l) + 3)
-#define FC_AFTER_4(l) ((l) + 4)
-#define FC_AFTER_5(l) ((l) + 5)
-#define FC_AFTER_6(l) ((l) + 6)
 #define FC_EVEN(l) (2 * (l))
 #define FC_ODD(l) (2 * (l) + 1)
 
@@ -68,13 +62,16 @@ static inline __attribute__((always_inline)) FC_VECTOR FC_NAME(plane_shift)(FC_V
                                                                             FC_VECTOR b,
                                                                             const int by)
 {
-    return by == 0   ? a
-           : by == 1 ? FC_SHUFFLE(a, b, FC_AFTER_1)
-           : by == 2 ? FC_SHUFFLE(a, b, FC_AFTER_2)
-           : by == 3 ? FC_SHUFFLE(a, b, FC_AFTER_3)
-           : by == 4 ? FC_SHUFFLE(a, b, FC_AFTER_4)
-           : by == 5 ? FC_SHUFFLE(a, b, FC_AFTER_5)
-                     : FC_SHUFFLE(a, b, FC_AFTER_6);
+    /* a number that the instruction has in itself must be written as one */
+#define FC_BY(n)                                                                               \
+    if (by == (n))                                                                             \
+        return (FC_VECTOR)(FC_SIZE == 4                                                        \
+                               ? _mm512_alignr_epi32((__m512i)b, (__m512i)a, (n) % 16)         \
+                               : _mm512_alignr_epi64((__m512i)b, (__m512i)a, (n) % 8));
+    FC_BY(1) FC_BY(2) FC_BY(3) FC_BY(4) FC_BY(5) FC_BY(6) FC_BY(7) FC_BY(8) FC_BY(9) FC_BY(10)
+    FC_BY(11) FC_BY(12) FC_BY(13) FC_BY(14) FC_BY(15)
+#undef FC_BY
+    return a;
 }
 
 /* Vectors of which the second begins where the first ends, and the third where the second does: what
@@ -154,6 +151,58 @@ FC_UNROLL
     }
 }
 
+/* `count` vectors of a row of outputs, with a filter of one row: as many taps at a time as a vector has
+ * lanes, whose inputs are shifts of one vector more. */
+static inline __attribute__((always_inline)) void FC_NAME(plane_shifts)(const fc_planewise *t,
+                                                                        ptrdiff_t y, ptrdiff_t col,
+                                                                        const int count)
+{
+    const ptrdiff_t width = t->cols - col < FC_LANES ? t->cols - col : FC_LANES;
+    const char *x = t->x + y * t->x_row + col * FC_SIZE, *filter = t->filter;
+    ptrdiff_t first = col;
+    FC_VECTOR acc[4];
+FC_UNROLL
+    for (int i = 0; i < count; i++)
+        acc[i] = FC_NAME(broadcast)(*(const FC_T *)t->bias);
+    for (ptrdiff_t left = y < t->low || y >= t->high ? 0 : t->row; left > 0; left -= FC_LANES) {
+        FC_VECTOR v[5];
+FC_UNROLL
+        for (int i = 0; i <= count; i++) {
+            const ptrdiff_t at = first + i * FC_LANES;
+            if (at >= t->left && at + FC_LANES <= t->right)
+                v[i] = FC_NAME(load)(x + i * FC_BYTES);
+            else {
+                const unsigned lanes = FC_NAME(lanes_of)(t->left - at, t->right - at);
+                v[i] = lanes ? FC_NAME(load_lanes)(x + i * FC_BYTES, lanes) : (FC_VECTOR){0};
+            }
+        }
+FC_UNROLL
+        for (int k = 0; k < FC_LANES; k++) {
+            if (k == left)
+                break;
+            const FC_VECTOR f = FC_NAME(broadcast)(*(const FC_T *)(filter + k * FC_BYTES));
+FC_UNROLL
+            for (int i = 0; i < count; i++)
+                acc[i] += FC_NAME(plane_shift)(v[i], v[i + 1], k) * f;
+        }
+        first += FC_LANES;
+        x += FC_BYTES;
+        filter += FC_LANES * FC_BYTES;
+    }
+    FC_NAME(plane_store)(t, t->out + y * t->out_line + col * FC_SIZE, FC_BYTES, width, acc, count);
+}
+
+static void FC_NAME(plane_line)(const fc_planewise *t)
+{
+    for (ptrdiff_t y = 0; y < t->lines; y++) {
+        ptrdiff_t col = 0;
+        for (; col + 4 * FC_LANES <= t->cols; col += 4 * FC_LANES)
+            FC_NAME(plane_shifts)(t, y, col, 4);
+        for (; col < t->cols; col += FC_LANES)
+            FC_NAME(plane_shifts)(t, y, col, 1);
+    }
+}
+
 enum { FC_NAME(band) = 12 << 10 }; /* bytes of a band of inputs, which L1 holds, and its outputs */
 
 #define FC_PLANE_ROWS(taps, stride)                                                            \
@@ -166,8 +215,10 @@ enum { FC_NAME(band) = 12 << 10 }; /* bytes of a band of inputs, which L1 holds,
                 FC_NAME(plane_column)(t, y, t->lines - y < most ? t->lines - y : most, col,    \
                                       taps, stride);                                           \
     }
+#define FC_PLANE_LINE FC_NAME(plane_line)
 #else
 enum { FC_NAME(planes_in_place) = 0 };
+#define FC_PLANE_LINE 0
 
 /* Four rows of outputs of one channel from row `first` on, as far as there are so many; each row of
  * inputs is loaded once, those of padding not at all. */

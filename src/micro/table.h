@@ -228,6 +228,7 @@ typedef struct {
     int lanewise_pixels[2][3], lanewise_taps[2][3]; /* the most; taps: that share loads */
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     fc_planewise_function planewise, plane_rows[2][3]; /* of strides 1 and 2, 3, 5 and 7 rows or NULL */
+    fc_planewise_function plane_line; /* of stride 1 and one row, of any length, or NULL */
     int planes_in_place; /* whether those read the image itself */
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs; grouped: of
      * [inputs of a tap - 2][taps - 1] */
