@@ -36,6 +36,7 @@ cdef struct Blocking:
     ptrdiff_t rows, cols, chunk
     ptrdiff_t row_blocks, col_blocks, chunks   # chunks: over all sets
     ptrdiff_t items
+    bint chunks_first  # all chunks of a block before the next block
     ptrdiff_t staged   # rows of outputs that are spread together; 0: channels lie together
     ptrdiff_t table_bytes, copies_bytes, stage_bytes, bytes   # workspace of a thread
     double cycles
@@ -165,6 +166,9 @@ cdef class Plan(Base):
                 b.chunk = ceil_div(b.chunk, 2)
             else:
                 break
+        # threads whose chunks meet within a cache line would take it from one another
+        b.chunks_first = self.filter.out_channels * item % L1_LINE != 0 or (
+            min(b.chunk * self.filter.slab_width, self.filter.set_width) * item % L1_LINE != 0)
         b.stage_bytes = b.cols * b.chunk * self.filter.slab_width * item if staged else 0
         b.staged = min(b.rows, max(1, l2_bytes() // 4 // b.stage_bytes)) if staged else 0
         b.stage_bytes *= b.staged
@@ -224,10 +228,12 @@ cdef class Plan(Base):
         cdef const Blocking *b = &(<const Call *>the_call).block
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t chunks = b.chunks // self.filter.sets
-        cdef ptrdiff_t col = index % b.col_blocks * b.cols
-        cdef ptrdiff_t row = index // b.col_blocks % b.row_blocks * b.rows
-        cdef ptrdiff_t n = index // (b.col_blocks * b.row_blocks) % self.size.n
-        cdef ptrdiff_t chunk = index // (b.col_blocks * b.row_blocks * self.size.n)
+        cdef ptrdiff_t blocks = self.size.n * b.row_blocks * b.col_blocks
+        cdef ptrdiff_t chunk = index % b.chunks if b.chunks_first else index // blocks
+        cdef ptrdiff_t block = index // b.chunks if b.chunks_first else index % blocks
+        cdef ptrdiff_t col = block % b.col_blocks * b.cols
+        cdef ptrdiff_t row = block // b.col_blocks % b.row_blocks * b.rows
+        cdef ptrdiff_t n = block // (b.col_blocks * b.row_blocks)
         cdef ptrdiff_t s = chunk // chunks, j = chunk % chunks * b.chunk
         cdef ptrdiff_t last = min(j + b.chunk, self.filter.slabs) - 1
         cdef ptrdiff_t channel = s * self.filter.set_width + self.filter.start(j)
