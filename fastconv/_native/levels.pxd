@@ -150,7 +150,7 @@ cdef extern from "table.h":
 
     ctypedef struct fc_table:
         int itemsize, lanes, pixels, vectors, four_pixels
-        fc_tile_function dense[3][14]
+        fc_tile_function dense[4][14]
         int dot_pixels[4]
         fc_tile_function dot[4][14]
         int lanewise_pixels[2][3]

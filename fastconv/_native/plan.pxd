@@ -220,6 +220,7 @@ cdef class Plan:
     cdef void filter_rows(self, ptrdiff_t y, ptrdiff_t outputs, ptrdiff_t *low,
                           ptrdiff_t *high) noexcept nogil
     cdef double share_of_rows(self) noexcept nogil
+    cdef bint chunks_meet(self, ptrdiff_t chunk) noexcept nogil
     cdef double image_bytes(self) noexcept nogil
     cdef double output_bytes(self) noexcept nogil
     cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,

@@ -103,8 +103,8 @@ def _transposed(
         dilation=dilation,
         groups=groups,
     )
-    outer = [(0, 0) if min(side) >= 0 else side for side in sides]
     if inner != sides:
+        outer = [side if side != done else (0, 0) for side, done in zip(sides, inner, strict=True)]
         y = np.pad(y, ((0, 0), *((max(-a, 0), max(-b, 0)) for a, b in outer), (0, 0)))
         rows, columns = (
             _crop(size, -a, -b) for size, (a, b) in zip(y.shape[1:3], outer, strict=True)

@@ -347,13 +347,9 @@ cdef class Plan(Base):
     cdef bint shares_lines(self, const Sizes *z, const Blocking *b,
                            ptrdiff_t threads) noexcept nogil:
         """Whether threads write to the same cache lines, if the outputs of pixels lie together."""
-        cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef ptrdiff_t width = min(b.chunk * self.filter.slab_width, self.filter.set_width)
         cdef bint apart = z.n * b.row_blocks * b.col_blocks >= threads and (
             b.chunks_first or not self.returns(threads))   # each is at a block of its own
-        if threads == 1 or b.chunks == 1 or apart:
-            return False
-        return width * item % L1_LINE != 0 or self.filter.out_channels * item % L1_LINE != 0
+        return threads > 1 and b.chunks > 1 and not apart and self.chunks_meet(b.chunk)
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:

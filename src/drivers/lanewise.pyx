@@ -167,8 +167,7 @@ cdef class Plan(Base):
             else:
                 break
         # threads whose chunks meet within a cache line would take it from one another
-        b.chunks_first = self.filter.out_channels * item % L1_LINE != 0 or (
-            min(b.chunk * self.filter.slab_width, self.filter.set_width) * item % L1_LINE != 0)
+        b.chunks_first = self.chunks_meet(b.chunk)
         b.stage_bytes = b.cols * b.chunk * self.filter.slab_width * item if staged else 0
         b.staged = min(b.rows, max(1, l2_bytes() // 4 // b.stage_bytes)) if staged else 0
         b.stage_bytes *= b.staged

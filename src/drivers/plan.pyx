@@ -178,6 +178,13 @@ cdef class Plan:
             rows += high - low
         return <double>rows / max(1, self.size.oh * self.filter.kh)
 
+    cdef bint chunks_meet(self, ptrdiff_t chunk) noexcept nogil:
+        """Whether the outputs of chunks of so many slabs meet within cache lines, where those of a
+        pixel lie together."""
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        cdef ptrdiff_t width = min(chunk * self.filter.slab_width, self.filter.set_width)
+        return width * item % L1_LINE != 0 or self.filter.out_channels * item % L1_LINE != 0
+
     cdef double image_bytes(self) noexcept nogil:
         """Of input and output."""
         cdef const Sizes *z = &self.size

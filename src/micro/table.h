@@ -28,7 +28,7 @@ typedef struct {
     ptrdiff_t rows, taps, run;       /* the reduction: rows x taps x run contiguous elements */
     const char *filter;              /* packed [rows][taps][run][vectors][lanes], aligned, */
     ptrdiff_t filter_skip;           /* with so many bytes left out between rows, */
-    ptrdiff_t next_slab;             /* and so many to the filter of two vectors more, if there are four */
+    ptrdiff_t next_slab;             /* and so many to that of the third and fourth vector */
     const char *next;                /* what is fetched into L2 meanwhile, */
     ptrdiff_t next_step;             /* so many bytes on at each step of the reduction */
     const char *bias;                /* [vectors][lanes], aligned; half vectors stand twice */

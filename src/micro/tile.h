@@ -93,7 +93,7 @@ FC_UNROLL
         const char *const v =
             w + (j < FC_SLAB_VECTORS ? 0 : next_slab) + j % FC_SLAB_VECTORS * FC_BYTES;
         f[j] = *(const FC_VECTOR *)v;
-        if (vectors <= FC_SLAB_VECTORS && j * FC_BYTES % 64 == 0) /* wider tiles need few bytes a cycle */
+        if (vectors <= FC_SLAB_VECTORS && j * FC_BYTES % 64 == 0) /* of two slabs: left to the CPU */
             __builtin_prefetch(v + FC_AHEAD * vectors * FC_BYTES);
     }
     if (vectors > 1 || input == 0) /* tiles of one vector have fewer loads to spare */
