@@ -91,6 +91,7 @@ cdef class Plan(Base):
     cdef bint reads_padding(self, const Sizes *z) noexcept nogil
     cdef ptrdiff_t input_bytes(self, const Sizes *z, ptrdiff_t rows, ptrdiff_t cols,
         bint clipped) noexcept nogil
+    cdef ptrdiff_t pitch(self, ptrdiff_t step) noexcept nogil
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint elsewhere,
         bint staged) noexcept nogil
     cdef double time_of(self, const Sizes *z, const Blocking *b, ptrdiff_t threads,
@@ -124,6 +125,7 @@ cdef class Plan(Base):
         char *copy) noexcept nogil
     cdef ptrdiff_t find_columns(self, const Call *call, ptrdiff_t left, const Axis *h,
                                 Run *runs) noexcept nogil
+    cdef ptrdiff_t column_step(self, const Axis *h) noexcept nogil
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
         ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
         ptrdiff_t channel, ptrdiff_t sets) noexcept nogil

@@ -181,12 +181,6 @@ cdef inline void put_rows(const fc_table *table, const Array *out, char *pixel, 
         src += cols * src_pixel
 
 
-cdef inline ptrdiff_t pitch(ptrdiff_t bytes, ptrdiff_t step) noexcept nogil:
-    """Bytes from pixel to pixel in a copy whose pixels have this many bytes, and whose readers go
-    `step` pixels at a time."""
-    return bytes + L1_LINE if bytes * step % L1_PERIOD == 0 else bytes
-
-
 cdef inline ptrdiff_t source_of(ptrdiff_t i, ptrdiff_t size, const int64_t *padded_map,
                                 ptrdiff_t before) noexcept nogil:
     """The input that a padded coordinate shows, -1 for the pad value."""

@@ -17,7 +17,7 @@ from fastconv._native.levels cimport (
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, L1_PERIOD, PRODUCTS, TAIL_PERCENT, THREAD_CYCLES, Array, Arrays, Plan as Base,
-    Sizes, Timer, at, lap, pitch, put_rows, scattered, source_of, start_timer, step_cycles,
+    Sizes, Timer, at, lap, put_rows, scattered, source_of, start_timer, step_cycles,
     streaming, tile_cycles, writing,
 )
 from fastconv._native.planes cimport Planar
@@ -200,7 +200,17 @@ cdef class Plan(Base):
             h.count, h.per_output = z.w, self.stride_w
             if v.every:
                 v.count = min(v.count, z.h)
-        return v.count * h.count * pitch(self.depth * self.filter.table.itemsize, h.per_output)
+        return v.count * h.count * self.pitch(h.per_output)
+
+    cdef ptrdiff_t pitch(self, ptrdiff_t step) noexcept nogil:
+        """Bytes from pixel to pixel in a copy whose readers go `step` pixels at a time.
+
+        They should not all fall into one set of L1; nor into four, where channel-first images are
+        transposed to them, unless that parts the taps of a filter row.
+        """
+        cdef ptrdiff_t bytes = self.depth * self.filter.table.itemsize
+        cdef ptrdiff_t sets = 4 if self.filter.kw == 1 else 1
+        return bytes + L1_LINE if sets * bytes * step % L1_PERIOD == 0 else bytes
 
     cdef Blocking cut(self, const Sizes *z, ptrdiff_t threads, bint elsewhere,
                       bint staged) noexcept nogil:
@@ -311,6 +321,9 @@ cdef class Plan(Base):
         one += b.chunk * self.filter.parts * self.filter.depth_parts * (
             costs().item + b.rows * costs().tile)
         one += read / pixel * copied * ceil_div(pixel, L1_LINE) * costs().copy
+        if elsewhere and b.staged:   # rows of a channel begin and end within lines
+            one += costs().copy * (b.rows * b.chunk * self.filter.slab_width + self.filter.depth * (
+                axis_of(b.rows, self.filter.kh, self.stride_h, self.dilation_h).count))
         if self.shares_lines(z, b, threads):
             one += <double>z.n * z.oh * z.ow * SHARED_CYCLES * min(b.chunks, threads) / (
                 threads * turns)
@@ -625,7 +638,7 @@ cdef class Plan(Base):
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef Axis h = axis_of(t.cols, self.filter.kw, self.stride_w, self.dilation_w)
         cdef ptrdiff_t row
-        cdef ptrdiff_t pixel = pitch(self.depth * self.filter.table.itemsize, h.per_output)
+        cdef ptrdiff_t pixel = self.pitch(h.per_output)
         row = h.count * pixel
         t.next_set = v.count * row
         self.copy_input(call, work, copy, pixel, it.n, it.row * self.stride_h - self.top, &v,
@@ -642,7 +655,7 @@ cdef class Plan(Base):
         """Copy a block's input without its padding, and let strips that leave that out read it."""
         cdef const Sizes *z = &call.size
         cdef ptrdiff_t item = self.filter.table.itemsize
-        cdef ptrdiff_t pixel = pitch(self.depth * item, self.stride_w)
+        cdef ptrdiff_t pixel = self.pitch(self.stride_w)
         cdef Axis v = axis_of(it.rows, self.filter.kh, self.stride_h, self.dilation_h)
         cdef ptrdiff_t top = it.row * self.stride_h - self.top
         cdef ptrdiff_t left = it.col * self.stride_w - self.left
@@ -668,6 +681,7 @@ cdef class Plan(Base):
                                 Run *runs) noexcept nogil:
         """Where a copy's columns come from, -1 for padding; returns how many runs there are."""
         cdef ptrdiff_t width = call.size.w, count = 0, i, source, low, high
+        cdef ptrdiff_t step = self.column_step(h)
         cdef Run *run = runs
         if h.every and self.col_map == NULL:
             low = min(h.count, max(0, -left))
@@ -679,12 +693,16 @@ cdef class Plan(Base):
             source = source_of(tap_of(i, left, h, self.filter.kw, self.stride_w, self.dilation_w),
                                width, self.col_map, self.left)
             if count and (run.source < 0 if source < 0
-                          else run.source >= 0 and source == run.source + run.count):
+                          else run.source >= 0 and source == run.source + step * run.count):
                 run.count += 1
             else:
                 run = runs + count
                 count = appended(runs, count, i, source, 1)
         return count
+
+    cdef ptrdiff_t column_step(self, const Axis *h) noexcept nogil:
+        """Between the inputs of a run of columns."""
+        return self.stride_w if self.filter.kw == 1 and not h.every else 1
 
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
                          ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
@@ -715,7 +733,7 @@ cdef class Plan(Base):
                         src, src_pixel, src_channel = pad, 0, 0
                     else:
                         src = at(&call.x, n, source, run.source, channel + s * self.depth)
-                        src_pixel, src_channel = call.x.w, call.x.c
+                        src_pixel, src_channel = self.column_step(h) * call.x.w, call.x.c
                     self.filter.table.copy(plane + run.first * pixel, pixel, item, src, src_pixel,
                                            src_channel, run.count, self.depth)
             dst += h.count * pixel

@@ -15,47 +15,82 @@
 #define FC_EACH_LANE(M) FC_LANES_8(M, 0), FC_LANES_8(M, 8)
 #endif
 
-/* Lanes of a and b in turn, of their low halves and of their high ones. */
-#define FC_LOW(l) ((l) / 2 + (l) % 2 * FC_LANES)
-#define FC_HIGH(l) (FC_LOW(l) + FC_LANES / 2)
 #ifdef __clang__
 #define FC_SHUFFLE(a, b, M) __builtin_shufflevector(a, b, FC_EACH_LANE(M))
 #else
 #define FC_SHUFFLE(a, b, M) __builtin_shuffle(a, b, (FC_MASK){FC_EACH_LANE(M)})
 #endif
 
-/* dst[q][r] = src[r][q] of up to lanes x lanes elements, that lie together along q in src, along r
- * in dst. With the number of an element written as its vector's and its lane's, each stage moves the
- * highest bit to the end: after as many stages as a lane has bits, vectors are lanes. */
+/* Lanes of a and b in turn within each piece of 16 bytes: of its low half, and of its high one. */
+#define FC_PIECE_LANES (16 / FC_SIZE)
+#define FC_LOW(l)                                                                              \
+    ((l) / FC_PIECE_LANES * FC_PIECE_LANES + (l) % FC_PIECE_LANES / 2 + (l) % 2 * FC_LANES)
+#define FC_HIGH(l) (FC_LOW(l) + FC_PIECE_LANES / 2)
+
+/* A vector of 16 bytes from each of as many rows; CPUs put it together as they load. */
+static inline FC_VECTOR FC_NAME(load_pieces)(const char *p, ptrdiff_t row)
+{
+#if defined(__AVX2__)
+    __m256 pairs[FC_BYTES / 32];
+FC_UNROLL
+    for (int i = 0; i < FC_BYTES / 32; i++)
+        pairs[i] = _mm256_loadu2_m128((const float *)(p + (2 * i + 1) * row),
+                                      (const float *)(p + 2 * i * row));
+#if FC_BYTES == 64
+    return (FC_VECTOR)_mm512_insertf32x8(_mm512_castps256_ps512(pairs[0]), pairs[1], 1);
+#else
+    return (FC_VECTOR)pairs[0];
+#endif
+#else
+    (void)row;
+    return FC_NAME(load)(p);
+#endif
+}
+
+/* dst[q][r] = src[r][q * step] of up to lanes x lanes elements of src, that lie together along q, and
+ * along r in dst. Pieces of 16 bytes from each row make vectors, so that each piece of those is
+ * transposed by itself. For that the number of an element among them is written as its vector's and its
+ * lane's, and each stage moves the highest bit to the end. */
 static inline __attribute__((always_inline)) void FC_NAME(transpose)(
     char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
-    ptrdiff_t columns)
+    ptrdiff_t columns, const int step)
 {
-    FC_VECTOR v[FC_LANES], w[FC_LANES];
-FC_UNROLL
-    for (int i = 0; i < FC_LANES; i++)
-        v[i] = i >= rows             ? (FC_VECTOR){0}
-               : columns == FC_LANES ? FC_NAME(load)(src + i * src_row)
-                                     : FC_NAME(load_part)(src + i * src_row, columns);
-FC_UNROLL
-    for (int s = 1; s < FC_LANES; s *= 2) {
-FC_UNROLL
-        for (int i = 0; i < FC_LANES / 2; i++) {
-            w[2 * i] = FC_SHUFFLE(v[i], v[i + FC_LANES / 2], FC_LOW);
-            w[2 * i + 1] = FC_SHUFFLE(v[i], v[i + FC_LANES / 2], FC_HIGH);
-        }
+    FC_VECTOR some[FC_LANES], v[FC_PIECE_LANES], w[FC_PIECE_LANES];
+    if (rows < FC_LANES || columns < FC_LANES) {
 FC_UNROLL
         for (int i = 0; i < FC_LANES; i++)
-            v[i] = w[i];
+            some[i] = i >= rows             ? (FC_VECTOR){0}
+                      : columns == FC_LANES ? FC_NAME(load)(src + i * src_row)
+                                            : FC_NAME(load_part)(src + i * src_row, columns);
+        src = (const char *)some;
+        src_row = FC_BYTES;
     }
 FC_UNROLL
-    for (int i = 0; i < FC_LANES; i++)
-        if (i < columns) {
-            if (rows == FC_LANES)
-                FC_NAME(store)(dst + i * dst_row, v[i]);
-            else
-                FC_NAME(store_part)(dst + i * dst_row, v[i], rows);
+    for (int q = 0; q < FC_LANES; q += FC_PIECE_LANES) {
+FC_UNROLL
+        for (int i = 0; i < FC_PIECE_LANES; i++)
+            v[i] = FC_NAME(load_pieces)(src + i * src_row + q * FC_SIZE, FC_PIECE_LANES * src_row);
+FC_UNROLL
+        for (int s = 1; s < FC_PIECE_LANES; s *= 2) {
+FC_UNROLL
+            for (int i = 0; i < FC_PIECE_LANES / 2; i++) {
+                w[2 * i] = FC_SHUFFLE(v[i], v[i + FC_PIECE_LANES / 2], FC_LOW);
+                w[2 * i + 1] = FC_SHUFFLE(v[i], v[i + FC_PIECE_LANES / 2], FC_HIGH);
+            }
+FC_UNROLL
+            for (int i = 0; i < FC_PIECE_LANES; i++)
+                v[i] = w[i];
         }
+FC_UNROLL
+        for (int i = 0; i < FC_PIECE_LANES; i += step)
+            if (q + i < columns) {
+                char *const to = dst + (q + i) / step * dst_row;
+                if (rows == FC_LANES)
+                    FC_NAME(store)(to, v[i]);
+                else
+                    FC_NAME(store_part)(to, v[i], rows);
+            }
+    }
 }
 
 /* Where the i-th block along an axis begins: the last ends where the axis does. */
@@ -68,35 +103,30 @@ static inline ptrdiff_t FC_NAME(block)(ptrdiff_t i, ptrdiff_t size)
  * many streams for the hardware to foresee. */
 #define FC_COPY_AHEAD 192
 
-/* `copy` where pixels lie together in one array and channels in the other. */
-static void FC_NAME(copy_blocks)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
-                                 const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
-                                 ptrdiff_t pixels, ptrdiff_t channels)
+/* `transpose` of any numbers of rows, channels if it packs them and else pixels, and of columns. */
+static inline __attribute__((always_inline)) void FC_NAME(copy_blocks)(
+    char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
+    ptrdiff_t columns, const int packs, const int step)
 {
-    const int packs = dst_channel == FC_SIZE; /* else it spreads channels */
-    const ptrdiff_t dst_row = packs ? dst_pixel : dst_channel;
-    const ptrdiff_t src_row = packs ? src_channel : src_pixel;
-    const int whole = pixels >= FC_LANES && channels >= FC_LANES;
-    const ptrdiff_t some_pixels = pixels < FC_LANES ? pixels : FC_LANES;
-    const ptrdiff_t some_channels = channels < FC_LANES ? channels : FC_LANES;
-    for (ptrdiff_t i = 0; i < channels; i += FC_LANES) {
-        const ptrdiff_t c = FC_NAME(block)(i, channels);
-        for (ptrdiff_t j = 0; j < pixels; j += FC_LANES) {
-            const ptrdiff_t p = FC_NAME(block)(j, pixels);
-            char *to = dst + p * dst_pixel + c * dst_channel;
-            const char *from = src + p * src_pixel + c * src_channel;
+    const ptrdiff_t some_rows = rows < FC_LANES ? rows : FC_LANES;
+    const ptrdiff_t outer = packs ? rows : columns, inner = packs ? columns : rows;
+    for (ptrdiff_t i = 0; i < outer; i += FC_LANES)
+        for (ptrdiff_t j = 0; j < inner; j += FC_LANES) {
+            const ptrdiff_t r = FC_NAME(block)(packs ? i : j, rows);
+            ptrdiff_t q = FC_NAME(block)(packs ? j : i, columns);
+            q += q % step;
+            const ptrdiff_t some = columns - q < FC_LANES ? columns - q : FC_LANES;
+            char *to = dst + q / step * dst_row + r * FC_SIZE;
+            const char *from = src + r * src_row + q * FC_SIZE;
             const char *ahead = (packs ? from : to) + FC_COPY_AHEAD;
 FC_UNROLL
             for (int k = 0; k < FC_LANES; k++)
                 __builtin_prefetch(ahead + k * (packs ? src_row : dst_row));
-            if (whole)
-                FC_NAME(transpose)(to, dst_row, from, src_row, FC_LANES, FC_LANES);
-            else if (packs)
-                FC_NAME(transpose)(to, dst_row, from, src_row, some_channels, some_pixels);
+            if (some_rows == FC_LANES && some == FC_LANES)
+                FC_NAME(transpose)(to, dst_row, from, src_row, FC_LANES, FC_LANES, step);
             else
-                FC_NAME(transpose)(to, dst_row, from, src_row, some_pixels, some_channels);
+                FC_NAME(transpose)(to, dst_row, from, src_row, some_rows, some, step);
         }
-    }
 }
 
 /* One by one, in blocks of a cache line's elements each way, so that no line is fetched twice. */
@@ -200,14 +230,16 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
             memcpy(dst, src, (size_t)(pixels * bytes));
         else
             FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
-    } else if (dst_channel == item && src_channel == 0 && src_pixel == 0)
+    } else if (dst_channel == item && src_pixel == item)
+        FC_NAME(copy_blocks)(dst, dst_pixel, src, src_channel, channels, pixels, 1, 1);
+    else if (dst_channel == item && src_pixel == 2 * item)
+        FC_NAME(copy_blocks)(dst, dst_pixel, src, src_channel, channels, 2 * pixels - 1, 1, 2);
+    else if (src_channel == item && dst_pixel == item)
+        FC_NAME(copy_blocks)(dst, dst_channel, src, src_pixel, pixels, channels, 0, 1);
+    else if (dst_channel == item && src_channel == 0 && src_pixel == 0)
         FC_NAME(fill)(dst, dst_pixel, src, pixels, channels);
     else if (dst_channel == item && src_channel == 2 * item)
         FC_NAME(copy_every_other)(dst, dst_pixel, src, src_pixel, pixels, channels);
-    else if ((src_pixel == item && dst_channel == item) ||
-             (src_channel == item && dst_pixel == item))
-        FC_NAME(copy_blocks)(dst, dst_pixel, dst_channel, src, src_pixel, src_channel, pixels,
-                             channels);
     else
         FC_NAME(copy_each)(dst, dst_pixel, dst_channel, src, src_pixel, src_channel, pixels,
                            channels);
