@@ -2,7 +2,7 @@
 # It lies here, by its module's name, because that is where Cython looks for it.
 
 cdef extern from "table.h":
-    int FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_FOUR
+    int FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_FOUR
 
     ctypedef struct fc_activation:
         double slope, upper

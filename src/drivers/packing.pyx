@@ -5,7 +5,8 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from fastconv._native.levels cimport (
-    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_TWO, fc_winograd_filter, find_table, l2_bytes,
+    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_TWO, fc_winograd_filter, find_table, l2_bytes,
+    multiply_cycles,
 )
 from fastconv._native.memory cimport (
     allocate, give_block, give_workspace, take_block, take_workspace,
@@ -164,6 +165,8 @@ cdef class Filter:
     cdef int form(self, ptrdiff_t j) noexcept nogil:
         """How wide the dense register tile of slab j is."""
         if self.halves and j == self.slabs - 1:
+            if multiply_cycles(self.table) >= 1 and self.table.dense[FC_ONE_AND_SHORT][0] != NULL:
+                return FC_ONE_AND_SHORT   # as joining took what multiplies, too
             return FC_ONE_AND_HALF
         return FC_TWO if self.width(j) > self.table.lanes else FC_ONE
 

@@ -24,7 +24,7 @@ from libc.string cimport memset
 from fastconv._native.axes cimport Run, extended
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_ONE_AND_HALF, FC_WINOGRADS, fc_table, fc_tile, fc_tile_function, fc_winograd,
+    FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_WINOGRADS, fc_table, fc_tile, fc_tile_function, fc_winograd,
     fc_winograd_input, fc_winograd_output, fc_winograd_square, find_table, l2_bytes,
 )
 from fastconv._native.memory cimport allocate
@@ -405,7 +405,7 @@ cdef class Plan(Base):
             self.filter.memory + self.filter.position(s, j) * self.filter.reduction())
         cdef int form = self.filter.form(j)
         cdef Split split = split_pixels(count, most)
-        tile.last = width - lanes if form == FC_ONE_AND_HALF else lanes
+        tile.last = width - lanes if form in (FC_ONE_AND_HALF, FC_ONE_AND_SHORT) else lanes
         functions = <fc_tile_function *>self.filter.table.dense[form]
         tile.bias = self.constants
         tile.resume = tile.filter_skip = tile.fetch_out = 0

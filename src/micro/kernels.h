@@ -20,7 +20,15 @@
             FC_NAME(tile)(t, p, 1, 0, 0);                                                      \
     }                                                                                          \
     static void FC_NAME(dense_##p##x2)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 0, 0); }     \
-    static void FC_NAME(dense_##p##x1h)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, 1, 0); }
+    static void FC_NAME(dense_##p##x1h)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, FC_JOINED, 0); }
+#if FC_BYTES == 64
+#define FC_INSTANTIATE_SHORT(p)                                                                \
+    static void FC_NAME(dense_##p##x1s)(const fc_tile *t) { FC_NAME(tile)(t, p, 2, FC_SHORT, 0); }
+#define FC_DENSE_1S(p) FC_NAME(dense_##p##x1s),
+FC_EACH_SIZE(FC_INSTANTIATE_SHORT)
+#else
+#define FC_DENSE_1S(p) 0,
+#endif
 #define FC_INSTANTIATE_4(p)                                                                    \
     static void FC_NAME(dense_##p##x4)(const fc_tile *t) { FC_NAME(tile)(t, p, 4, 0, 0); }
 #define FC_DENSE_1(p) FC_NAME(dense_##p##x1),
@@ -165,6 +173,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
         .dense = {[FC_ONE] = {FC_EACH_SIZE(FC_DENSE_1)},                                       \
                   [FC_TWO] = {FC_EACH_SIZE(FC_DENSE_2)},                                       \
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)},                             \
+                  [FC_ONE_AND_SHORT] = {FC_EACH_SIZE(FC_DENSE_1S)},                            \
                   [FC_FOUR] = {FC_EACH_FOUR(FC_DENSE_4)}},                                     \
         .dot_pixels = FC_DOT_PIXELS,                                                           \
         .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \

@@ -8,9 +8,13 @@
 enum { FC_MAX_PIXELS = 14, FC_SLAB_VECTORS = 2, FC_MAX_VECTORS = 2 * FC_SLAB_VECTORS };
 
 /* How wide a register tile is: one vector, two, one and a half, or four. In one and a half, the second
- * vector holds the same half vector of output channels of two neighbouring pixels. Four are two slabs
- * of two: a tile of fewer pixels, of which more lies together in the output. */
-enum { FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_FOUR, FC_WIDTHS };
+ * vector holds the same half vector of output channels of two neighbouring pixels; or each pixel has a
+ * vector half as long, where a CPU takes whole ones in halves. Four are two slabs of two: a tile of fewer
+ * pixels, of which more lies together in the output. */
+enum { FC_ONE, FC_TWO, FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_FOUR, FC_WIDTHS };
+
+/* What half vectors are: two pixels' joined, or short. */
+enum { FC_JOINED = 1, FC_SHORT };
 
 /* y = x if x >= 0, else slope * x (exactly 0 where slope is 0); then at most `upper`. NaN stays. */
 typedef struct {

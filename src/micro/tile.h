@@ -3,7 +3,8 @@
  * chain of multiply-adds from the bias on, in filter order, in one call or going on in the next:
  * tiles of any size give the same bits.
  * An input element goes to all lanes.
- * Halves: the second vector of pixels 2i and 2i + 1 is one, acc[2i][1], a half for each. */
+ * Halves: the second vector of pixels 2i and 2i + 1 is one, acc[2i][1], a half for each; or that of each
+ * is a short one, the low half of acc[i][1]. */
 
 /* Reduction steps fetched ahead: covers the latency of L2 at one step in 14 cycles. */
 #define FC_AHEAD 8
@@ -110,6 +111,10 @@ FC_UNROLL
 FC_UNROLL
             for (int j = 1; j < vectors; j++)
                 acc[i][j] += a * f[j];
+#if FC_BYTES == 64
+        else if (halves == FC_SHORT)
+            acc[i][1] = FC_NAME(add_short_product)(acc[i][1], a, f[1]);
+#endif
         else if (halves && i % 2)
             acc[i - 1][1] += FC_NAME(join_halves)(before, a) * f[1];
         else if (halves && i == pixels - 1)
@@ -195,7 +200,7 @@ FC_UNROLL
             w += t->filter_skip;
         }
 
-        if (halves) {
+        if (halves == FC_JOINED) {
 FC_UNROLL
             for (int i = 1; i < pixels; i += 2)
                 acc[i][1] = FC_NAME(high_half)(acc[i - 1][1]);

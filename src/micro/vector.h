@@ -63,6 +63,20 @@ static inline FC_VECTOR FC_NAME(high_half)(FC_VECTOR v)
     return u.whole;
 }
 
+#if FC_BYTES == 64
+/* acc + a * b in the low half; what the high one has does not matter. */
+static inline FC_VECTOR FC_NAME(add_short_product)(FC_VECTOR acc, FC_VECTOR a, FC_VECTOR b)
+{
+    if (sizeof(FC_T) == 4)
+        return (FC_VECTOR)_mm512_castps256_ps512(
+            _mm256_fmadd_ps(_mm512_castps512_ps256((__m512)a), _mm512_castps512_ps256((__m512)b),
+                            _mm512_castps512_ps256((__m512)acc)));
+    return (FC_VECTOR)_mm512_castpd256_pd512(
+        _mm256_fmadd_pd(_mm512_castpd512_pd256((__m512d)a), _mm512_castpd512_pd256((__m512d)b),
+                        _mm512_castpd512_pd256((__m512d)acc)));
+}
+#endif
+
 /* The first n lanes, 0 < n < lanes; memory behind them is neither read nor written. */
 #if defined(__AVX512F__)
 static inline void FC_NAME(store_part)(void *p, FC_VECTOR v, ptrdiff_t n)
