@@ -103,25 +103,30 @@ static inline ptrdiff_t FC_NAME(block)(ptrdiff_t i, ptrdiff_t size)
  * many streams for the hardware to foresee. */
 #define FC_COPY_AHEAD 192
 
-/* `transpose` of any numbers of rows, channels if it packs them and else pixels, and of columns. */
+/* `transpose` of any numbers of rows, channels if it packs them and else pixels, and of columns. Where
+ * the cache lines of all channels begin at the same pixel, so do blocks. */
 static inline __attribute__((always_inline)) void FC_NAME(copy_blocks)(
     char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
     ptrdiff_t columns, const int packs, const int step)
 {
     const ptrdiff_t some_rows = rows < FC_LANES ? rows : FC_LANES;
+    const ptrdiff_t channel = packs ? src_row : dst_row, lead = packs ? -(ptrdiff_t)src : -(ptrdiff_t)dst;
     const ptrdiff_t outer = packs ? rows : columns, inner = packs ? columns : rows;
+    ptrdiff_t first = (lead & 63) / FC_SIZE % FC_LANES; /* before it is a part of a block */
+    if (channel % 64 || first % step || inner < 2 * FC_LANES)
+        first = 0;
     for (ptrdiff_t i = 0; i < outer; i += FC_LANES)
-        for (ptrdiff_t j = 0; j < inner; j += FC_LANES) {
-            const ptrdiff_t r = FC_NAME(block)(packs ? i : j, rows);
-            ptrdiff_t q = FC_NAME(block)(packs ? j : i, columns);
-            q += q % step;
+        for (ptrdiff_t j = first ? first - FC_LANES : 0; j < inner; j += FC_LANES) {
+            const ptrdiff_t across = FC_NAME(block)(i, outer);
+            const ptrdiff_t along = j < 0 ? 0 : FC_NAME(block)(j, inner);
+            const ptrdiff_t r = packs ? across : along, q = packs ? along + along % step : across;
             const ptrdiff_t some = columns - q < FC_LANES ? columns - q : FC_LANES;
             char *to = dst + q / step * dst_row + r * FC_SIZE;
             const char *from = src + r * src_row + q * FC_SIZE;
             const char *ahead = (packs ? from : to) + FC_COPY_AHEAD;
 FC_UNROLL
             for (int k = 0; k < FC_LANES; k++)
-                __builtin_prefetch(ahead + k * (packs ? src_row : dst_row));
+                __builtin_prefetch(ahead + k * channel);
             if (some_rows == FC_LANES && some == FC_LANES)
                 FC_NAME(transpose)(to, dst_row, from, src_row, FC_LANES, FC_LANES, step);
             else
