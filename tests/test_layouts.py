@@ -173,6 +173,15 @@ PLANES = [
     Case((32, 40), 36, 60, (1, 1), groups=3, batch=2, num_threads=2, bias=True),
     Case((1000,), 33, 48, (1,), bias=True),
     *(depthwise((h, 41), 5, (3, 3), stride=2) for h in (4, 6, 8)),
+    # columns of every other input, transposed: parts of squares, and blocks that begin with lines
+    *(
+        Case((5, w), 70, 9, (1, 1), stride=2)
+        for w in (1, 2, 7, 15, 16, 17, 31, 32, 33, 34, 64, 131)
+    ),
+    *(Case((16, 48), c, 40, (1, 1), stride=2, bias=True) for c in (3, 8, 17, 65, 72, 256)),
+    Case((40, 64), 256, 24, (1, 1), stride=(1, 2), padding=(0, 3), batch=2, num_threads=2),
+    Case((13, 50), 140, 24, (1, 1), stride=2, padding=2, pad_mode="reflect", groups=2),
+    Case((4096,), 256, 40, (1,), num_threads=2),
     # panels of several taps
     *(Case((h, w), 3, 32, (3, 3), padding=1, bias=True) for h, w in ((30, 30), (5, 64), (9, 130))),
     *(Case((33, 64), 3, 40, (3, 3), padding=1, stride=2, pad_mode=mode) for mode in PAD_MODES),

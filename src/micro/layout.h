@@ -33,9 +33,9 @@ static inline FC_VECTOR FC_NAME(load_pieces)(const char *p, ptrdiff_t row)
 #if defined(__AVX2__)
     __m256 pairs[FC_BYTES / 32];
 FC_UNROLL
-    for (int i = 0; i < FC_BYTES / 32; i++)
-        pairs[i] = _mm256_loadu2_m128((const float *)(p + (2 * i + 1) * row),
-                                      (const float *)(p + 2 * i * row));
+    for (int i = 0; i < FC_BYTES / 32; i++, p += 2 * row)
+        pairs[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps((const float *)p)),
+                                        _mm_loadu_ps((const float *)(p + row)), 1);
 #if FC_BYTES == 64
     return (FC_VECTOR)_mm512_insertf32x8(_mm512_castps256_ps512(pairs[0]), pairs[1], 1);
 #else
@@ -110,7 +110,7 @@ static inline __attribute__((always_inline)) void FC_NAME(copy_blocks)(
     ptrdiff_t columns, const int packs, const int step)
 {
     const ptrdiff_t some_rows = rows < FC_LANES ? rows : FC_LANES;
-    const ptrdiff_t channel = packs ? src_row : dst_row, lead = packs ? -(ptrdiff_t)src : -(ptrdiff_t)dst;
+    const ptrdiff_t channel = packs ? src_row : dst_row, lead = -(ptrdiff_t)(packs ? src : dst);
     const ptrdiff_t outer = packs ? rows : columns, inner = packs ? columns : rows;
     ptrdiff_t first = (lead & 63) / FC_SIZE % FC_LANES; /* before it is a part of a block */
     if (channel % 64 || first % step || inner < 2 * FC_LANES)
