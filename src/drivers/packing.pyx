@@ -5,8 +5,8 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from fastconv._native.levels cimport (
-    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_TWO, fc_winograd_filter, find_table, l2_bytes,
-    multiply_cycles,
+    FC_MAX_DOTS, FC_ONE, FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_TWO, fc_winograd_filter, find_table,
+    l2_bytes, multiply_cycles,
 )
 from fastconv._native.memory cimport (
     allocate, give_block, give_workspace, take_block, take_workspace,

@@ -24,8 +24,8 @@ from libc.string cimport memset
 from fastconv._native.axes cimport Run, extended
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_WINOGRADS, fc_table, fc_tile, fc_tile_function, fc_winograd,
-    fc_winograd_input, fc_winograd_output, fc_winograd_square, find_table, l2_bytes,
+    FC_ONE_AND_HALF, FC_ONE_AND_SHORT, FC_WINOGRADS, fc_table, fc_tile, fc_tile_function,
+    fc_winograd, fc_winograd_input, fc_winograd_output, fc_winograd_square, find_table, l2_bytes,
 )
 from fastconv._native.memory cimport allocate
 from fastconv._native.packing cimport Filter, ceil_div
