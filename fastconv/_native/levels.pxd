@@ -27,6 +27,22 @@ cdef extern from "table.h":
         const fc_activation *activation
 
     ctypedef void (*fc_tile_function)(const fc_tile *) noexcept nogil
+
+    int FC_PANEL_AHEAD
+
+    ctypedef struct fc_panel:
+        ptrdiff_t count
+        const char *x
+        const ptrdiff_t *inputs
+        ptrdiff_t steps, fetch
+        const char *filter
+        ptrdiff_t filter_step
+        const char *bias
+        char *out
+        ptrdiff_t out_channel, last
+        const fc_activation *activation
+
+    ctypedef void (*fc_panel_function)(const fc_panel *) noexcept nogil
     ctypedef void (*fc_gather_function)(char *dst, const char *src, const ptrdiff_t *lines,
                                         ptrdiff_t count, ptrdiff_t vectors) noexcept nogil
     ctypedef void (*fc_copy_function)(
@@ -151,6 +167,7 @@ cdef extern from "table.h":
     ctypedef struct fc_table:
         int itemsize, lanes, pixels, vectors, four_pixels
         fc_tile_function dense[4][14]
+        fc_panel_function panel[2][14]
         int dot_pixels[4]
         fc_tile_function dot[4][14]
         int lanewise_pixels[2][3]

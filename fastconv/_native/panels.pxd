@@ -1,7 +1,7 @@
 # Direct convolution of channel-first images by panels (src/drivers/panels.pyx), as direct convolution
 # uses it.
 from fastconv._native.packing cimport Filter
-from fastconv._native.plan cimport Arrays
+from fastconv._native.plan cimport Array, Arrays
 from fastconv._native.planes cimport Block, Blocking, Planar
 
 
@@ -9,25 +9,28 @@ cdef bint pay(Filter filter, bint pointwise, ptrdiff_t dilation, ptrdiff_t rows,
               ptrdiff_t cols) noexcept nogil
 
 
-cdef class Plan(Planar):
-    cdef bint pointwise                  # of one tap, stride 1 and no padding
-    cdef ptrdiff_t steps                 # inputs of an output, and one for the bias
-    cdef ptrdiff_t panel_pixels
-    cdef ptrdiff_t panel_bytes, weight_bytes   # of a panel; from output channel to output channel
-    cdef char *zeros                     # a tile's bias
+# Rows of outputs, and where the inputs of the first are.
+cdef struct Pixels:
+    ptrdiff_t rows, cols
+    const char *x
+    ptrdiff_t x_row
+    const ptrdiff_t *inputs
+    ptrdiff_t fetch   # what lies so far on is fetched into L2
 
-    cdef ptrdiff_t row_bytes(self, const Blocking *b) noexcept nogil
+
+cdef class Plan(Planar):
+    cdef bint pointwise                  # of one tap, stride 1 and no padding: one row
+    cdef bint joined                     # of several
+    cdef ptrdiff_t image_row             # bytes
+    cdef ptrdiff_t panel_pixels, panel_bytes
+
+    cdef bint readable_in_place(self, const Array *x) noexcept nogil
+    cdef ptrdiff_t inputs_bytes(self) noexcept nogil
+    cdef ptrdiff_t input_bytes(self, const Blocking *b) noexcept nogil
     cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil
     cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil
-    cdef void fill_ones(self, ptrdiff_t count, char *panels) noexcept nogil
-    cdef void pack_row(self, const char *x, const ptrdiff_t *inputs, ptrdiff_t pixels,
-                       char *panels) noexcept nogil
-    cdef void gather_rows(self, const Arrays *arrays, const Blocking *b, const Block *block,
-                          ptrdiff_t channel, ptrdiff_t *inputs, char *panels) noexcept nogil
-    cdef void gather_row(self, const char *x, const ptrdiff_t *inputs, ptrdiff_t pixels,
-                         char *panels) noexcept nogil
-    cdef ptrdiff_t pack_weights(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t end,
-                                char *weights) noexcept nogil
-    cdef void multiply(self, const Blocking *b, const Block *block, ptrdiff_t channels,
-                       const char *weights, const char *panels, char *out, ptrdiff_t out_row,
-                       ptrdiff_t out_channel) noexcept nogil
+    cdef void find_channels(self, ptrdiff_t distance, ptrdiff_t *inputs) noexcept nogil
+    cdef ptrdiff_t copy_block(self, const Arrays *arrays, const Blocking *b, const Block *block,
+                              ptrdiff_t s, ptrdiff_t *inputs, char *copies) noexcept nogil
+    cdef void multiply(self, const Pixels *pixels, ptrdiff_t s, ptrdiff_t first, ptrdiff_t end,
+                       char *out, const Array *image) noexcept nogil

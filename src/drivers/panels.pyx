@@ -1,50 +1,47 @@
 """Direct convolution of channel-first images without transposing them: lanes are pixels.
 
-The register tile of direct.pyx with filter and image exchanged: what it broadcasts are the filters of
-some output channels, and its vectors are two of neighbouring outputs' inputs. A panel has those of all
-inputs that an output has, [inputs][pixels], each copied as it lies, and outputs are stored so; only filters
-are transposed, which is soon done. Inputs of several taps come from planes (planes.pyx). A tile's bias goes
-by lanes, so here it is one weight more, of an input that is 1.
+A register tile of some output channels x one or two vectors of neighbouring pixels (a panel) reads the
+inputs of these where they lie: in the image, if a filter has one tap and its pixels are all there, else in
+planes (planes.pyx). It broadcasts weights as they are packed for the tile of direct.pyx, and stores outputs
+where they belong.
 """
-from libc.stdlib cimport free
 from libc.string cimport memset
 
+from fastconv._native.axes cimport Run
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport FC_ONE, FC_TWO, fc_table, fc_tile, fc_tile_function, l2_bytes
-from fastconv._native.memory cimport allocate
+from fastconv._native.levels cimport FC_PANEL_AHEAD, fc_panel, fc_table, l2_bytes
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
-    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Arrays, Timer, at, lap, start_timer, tile_cycles,
+    COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Sizes, Timer, at, lap, start_timer,
+    streaming, tile_cycles,
 )
-from fastconv._native.axes cimport Run
 from fastconv._native.planes cimport Block, Blocking, Call, Planar, Planes, Sources
-from fastconv._native.tiles cimport Split, run_row, split_pixels
+from fastconv._native.tiles cimport Split, split_pixels
 
 
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
-    MOST_DEPTH = 192      # inputs of a group: with more, an image is transposed as soon as copied
+    MOST_DEPTH = 192      # inputs of a group that are copied: with more, an image is transposed as soon
     MOST_STEPS = 64       # likewise inputs of an output, where it has several taps,
     MOST_SPAN = 512       # no further apart than so many columns
     SPARE_PERCENT = 5     # more pixels than there are that vectors may hold,
     MOST_SPARE = 10       # or, of groups or several taps, which take longer to transpose
-    PANELS_PERCENT = 50   # of L2 for a block's panels
+    BLOCK_PERCENT = 50    # of L2 for a block's inputs
     MOST_ITEMS = 8        # for a thread; more are not considered
+    SHARED_SETS = 1024    # channels a multiple of so many bytes apart share few sets of L1
 
 
 cdef bint pay(Filter filter, bint pointwise, ptrdiff_t dilation, ptrdiff_t rows,
               ptrdiff_t cols) noexcept nogil:
     """Whether panels should be faster than to transpose the image."""
-    cdef ptrdiff_t lanes = filter.table.lanes, depth = filter.depth, width = filter.set_width
+    cdef ptrdiff_t lanes = filter.table.lanes
     cdef ptrdiff_t spare = SPARE_PERCENT if pointwise and filter.sets == 1 else MOST_SPARE
     if pointwise:
         rows, cols = 1, rows * cols
-    return (width >= LEAST_WIDTH and filter.depth_parts == 1
-            and filter.reduction() <= (MOST_DEPTH if pointwise else MOST_STEPS)
+    return (filter.set_width >= LEAST_WIDTH
+            and (pointwise or (filter.depth_parts == 1 and filter.reduction() <= MOST_STEPS))
             and (filter.kw - 1) * dilation <= MOST_SPAN
-            and 100 * ceil_div(cols, lanes) * lanes <= (100 + spare) * cols
-            # a filter is transposed for each block, or the image for as many channels
-            and rows * cols * (depth + width) >= filter.reduction() * width)
+            and 100 * ceil_div(cols, lanes) * lanes <= (100 + spare) * cols)
 
 
 cdef class Plan(Planar):
@@ -52,66 +49,60 @@ cdef class Plan(Planar):
 
     def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
                   double pad_value, row_map, col_map, activation, bint pointwise):
-        # to which the bias is added: -0 takes even the sign of 0
-        cdef double minus64 = -0.0
-        cdef float minus32 = -0.0
-        cdef ptrdiff_t item = filter.table.itemsize
+        cdef Sizes *z = &self.size
         self.pointwise = pointwise
+        self.image_row = z.w * filter.table.itemsize
         if pointwise:
-            self.rows, self.cols = 1, self.rows * self.cols
-        self.steps = filter.reduction() + 1
+            z.h, z.w = 1, z.h * z.w
+            z.oh, z.ow = self.rows, self.cols = z.h, z.w
+            self.joined = z.w * filter.table.itemsize > self.image_row
         self.panel_pixels = filter.table.vectors * filter.table.lanes
-        self.panel_bytes = self.steps * self.panel_pixels * item
-        # an odd number of lines, or all rows of a tile would share few sets of L1
-        self.weight_bytes = (ceil_div(self.steps * item, L1_LINE) | 1) * L1_LINE
-        self.zeros = allocate(self.panel_pixels * item)
-        filter.table.copy(self.zeros, 0, item, <char *>&minus32 if item == 4 else <char *>&minus64,
-                          0, 0, 1, self.panel_pixels)
-
-    def __dealloc__(self):
-        free(self.zeros)
+        self.panel_bytes = self.panel_pixels * filter.table.itemsize
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        cdef ptrdiff_t item = self.filter.table.itemsize
-        return not self.pointwise or self.size.h == 1 or (
-            arrays.x.h == self.size.w * item and arrays.out.h == self.size.w * item)
+        if not self.pointwise:
+            return True
+        if self.joined and not arrays.x.h == arrays.out.h == self.image_row:
+            return False
+        return self.filter.depth <= MOST_DEPTH or self.readable_in_place(&arrays.x)
 
-    cdef ptrdiff_t row_bytes(self, const Blocking *b) noexcept nogil:
-        """Of a row of a block's panels."""
-        return b.cols // self.panel_pixels * self.panel_bytes
+    cdef bint readable_in_place(self, const Array *x) noexcept nogil:
+        return self.pointwise and x.c % SHARED_SETS != 0
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
-        """The blocking that should take least time: a block's panels and some weights are in L2."""
+        """The blocking that should take least time: L2 holds a block's inputs and some weights."""
         cdef Blocking b, best
-        cdef Planes planes
         cdef ptrdiff_t slabs = self.filter.slabs, panels
-        cdef ptrdiff_t weights = self.filter.slab_width * self.weight_bytes
-        cdef ptrdiff_t most = max(1, l2_bytes() // 4 // weights)
         b.chunks = 1
         best.cycles = -1
         while True:
             b.chunk = ceil_div(slabs, b.chunks)
             b.chunks = ceil_div(slabs, b.chunk)
-            b.held = ceil_div(b.chunk, ceil_div(b.chunk, most))
-            panels = max(1, l2_bytes() * PANELS_PERCENT // 100 // self.panel_bytes)
+            panels = ceil_div(self.cols, self.panel_pixels) * self.rows
             while panels > 0:
                 panels = self.cut_rows(&b, panels)
-                self.measure(&b, threads)
-                if best.cycles < 0 or b.cycles < best.cycles:
-                    best = b
-                if b.items > MOST_ITEMS * threads:
-                    break
+                if panels == 1 or 100 * self.input_bytes(&b) <= BLOCK_PERCENT * l2_bytes():
+                    self.measure(&b, threads)
+                    if best.cycles < 0 or b.cycles < best.cycles:
+                        best = b
+                    if b.items > MOST_ITEMS * threads:
+                        break
                 panels -= 1
             if b.chunk == 1 or b.chunks >= 2 * threads:
                 break
             b.chunks = ceil_div(slabs, b.chunk - 1)
         best.chunks *= self.filter.sets
-        best.bytes = L1_LINE + best.rows * self.row_bytes(&best) + best.held * weights + (
-            self.steps * sizeof(ptrdiff_t))
-        if not self.pointwise:
-            planes = self.planes_of(best.rows, best.cols)
-            best.bytes += planes.group_bytes + planes.runs_bytes + L1_LINE
+        best.bytes = L1_LINE + 2 * self.inputs_bytes() + self.input_bytes(&best) + (
+            self.planes_of(best.rows, best.cols).runs_bytes)
         return best
+
+    cdef ptrdiff_t inputs_bytes(self) noexcept nogil:
+        """Of the places of a pixel's inputs."""
+        return (self.filter.reduction() + FC_PANEL_AHEAD) * sizeof(ptrdiff_t)
+
+    cdef ptrdiff_t input_bytes(self, const Blocking *b) noexcept nogil:
+        """Of a block's inputs."""
+        return self.planes_of(b.rows, b.cols).group_bytes
 
     cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil:
         """Blocks of at most so many panels: rows, or a part of one. Returns how many they have."""
@@ -126,151 +117,118 @@ cdef class Plan(Planar):
 
     cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil:
         """Find a blocking's items, and the cycles until the last thread has finished."""
-        cdef ptrdiff_t rows = min(b.held * self.filter.slab_width, self.filter.set_width)
-        cdef ptrdiff_t calls = ceil_div(rows, self.filter.table.pixels)
-        cdef double vectors = self.steps * ceil_div(rows, self.filter.table.lanes), one
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t width = min(self.filter.slab_width, self.filter.set_width)
+        cdef ptrdiff_t tiles = ceil_div(width, table.pixels)
         cdef ptrdiff_t panels = b.rows * b.cols // self.panel_pixels
+        cdef double filters = <double>b.chunk * self.filter.slab_width * table.itemsize * (
+            self.filter.reduction())
+        cdef double one = costs().item + panels * b.chunk * tiles * tile_cycles(
+            table, <double>width / tiles, table.vectors, 1, self.filter.reduction())
         b.items = self.size.n * b.row_blocks * b.col_blocks * b.chunks * self.filter.sets
-        one = costs().item + panels * 2 * self.steps * costs().copy + ceil_div(
-            b.chunk, b.held) * (vectors * costs().copy + panels * calls * tile_cycles(
-                self.filter.table, <double>rows / calls, self.filter.table.vectors, 1, self.steps))
+        if not self.pointwise:
+            one += self.input_bytes(b) / L1_LINE * costs().copy
+        if self.filter.nbytes > l2_bytes() // 2:   # leaves L2 before the next block comes
+            one += streaming(filters, self.filter.nbytes)
         b.cycles = one * ceil_div(b.items, threads) + (
             one * TAIL_PERCENT / 100 if threads > 1 else 0)
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
-        """One block of panels for one chunk of slabs."""
+        """One block of pixels for one chunk of slabs."""
         cdef const Arrays *arrays = (<const Call *>the_call).arrays
         cdef const Blocking *b = &(<const Call *>the_call).block
         cdef Block block = self.block_of(b, index)
         cdef ptrdiff_t chunks = b.chunks // self.filter.sets
-        cdef ptrdiff_t s = block.chunk // chunks, j = block.chunk % chunks * b.chunk
-        cdef ptrdiff_t end = min(j + b.chunk, self.filter.slabs), some, channels, i
-        cdef char *panels = work + (-<ptrdiff_t>work & (L1_LINE - 1))
-        cdef char *weights = panels + b.rows * self.row_bytes(b)
-        cdef ptrdiff_t *inputs = <ptrdiff_t *>(
-            weights + b.held * self.filter.slab_width * self.weight_bytes)
+        cdef ptrdiff_t s = block.chunk // chunks, first = block.chunk % chunks * b.chunk
+        cdef ptrdiff_t end = min(first + b.chunk, self.filter.slabs), rest
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>work
+        cdef char *copies = work + 2 * self.inputs_bytes()
+        cdef char *out = at(&arrays.out, block.n, block.row, block.col,
+                            s * self.filter.set_width + self.filter.start(first))
+        cdef const char *x
+        cdef Pixels pixels
         cdef Timer timer = start_timer(arrays, thread)
-        self.fill_ones(b.rows * b.cols // self.panel_pixels, panels)
-        if self.pointwise:
-            for i in range(self.filter.depth):
-                inputs[i] = i * arrays.x.c
-            self.pack_row(at(&arrays.x, block.n, 0, block.col, s * self.filter.depth), inputs,
-                          block.cols, panels)
-        else:
-            self.gather_rows(arrays, b, &block, s * self.filter.depth, inputs, panels)
-        while j < end:
-            some = min(b.held, end - j)
-            channels = self.pack_weights(s, j, j + some, weights)
+        copies += -<ptrdiff_t>copies & (L1_LINE - 1)
+        pixels.rows, pixels.cols, pixels.fetch = block.rows, block.cols, 0
+        pixels.inputs = inputs
+        if not self.readable_in_place(&arrays.x):
+            pixels.x, pixels.x_row = copies, self.copy_block(arrays, b, &block, s, inputs, copies)
             lap(&timer, COPIES)
-            self.multiply(
-                b, &block, channels, weights, panels,
-                at(&arrays.out, block.n, block.row, block.col,
-                   s * self.filter.set_width + self.filter.start(j)),
-                arrays.out.h, arrays.out.c)
+            self.multiply(&pixels, s, first, end, out, &arrays.out)
             lap(&timer, PRODUCTS)
-            j += some
+            return
+        rest = block.cols % self.panel_pixels
+        x = at(&arrays.x, block.n, 0, block.col, s * self.filter.depth)
+        if block.cols > rest:
+            self.find_channels(arrays.x.c, inputs)
+            pixels.x, pixels.x_row, pixels.cols = x, 0, block.cols - rest
+            pixels.fetch = self.panel_bytes
+            self.multiply(&pixels, s, first, end, out, &arrays.out)
+            lap(&timer, PRODUCTS)
+        if rest:   # whole vectors are loaded, and multiplied
+            x += (block.cols - rest) * self.filter.table.itemsize
+            out += (block.cols - rest) * self.filter.table.itemsize
+            memset(copies, 0, self.filter.depth * self.panel_bytes)
+            self.filter.table.copy(copies, self.panel_bytes, self.filter.table.itemsize, x, arrays.x.c,
+                                   self.filter.table.itemsize, self.filter.depth, rest)
+            lap(&timer, COPIES)
+            self.find_channels(self.panel_bytes, inputs)
+            pixels.x, pixels.x_row, pixels.cols, pixels.fetch = copies, 0, rest, 0
+            self.multiply(&pixels, s, first, end, out, &arrays.out)
+            lap(&timer, PRODUCTS)
 
-    cdef void fill_ones(self, ptrdiff_t count, char *panels) noexcept nogil:
-        """Of panels the line that bias is multiplied with."""
-        cdef const fc_table *table = self.filter.table
-        cdef double one64 = 1
-        cdef float one32 = 1
-        table.copy(panels, self.panel_bytes, table.itemsize,
-                   <char *>&one32 if table.itemsize == 4 else <char *>&one64, 0, 0, count,
-                   self.panel_pixels)
+    cdef void find_channels(self, ptrdiff_t distance, ptrdiff_t *inputs) noexcept nogil:
+        """Where the inputs of a pixel are, if each is so far from the one before."""
+        cdef ptrdiff_t i
+        for i in range(self.filter.depth + FC_PANEL_AHEAD):
+            inputs[i] = min(i, self.filter.depth - 1) * distance
 
-    cdef void pack_row(self, const char *x, const ptrdiff_t *inputs, ptrdiff_t pixels,
-                       char *panels) noexcept nogil:
-        """Of a row of pixels each input, which begin so many bytes from x on: line by line."""
-        cdef const fc_table *table = self.filter.table
-        cdef ptrdiff_t item = table.itemsize, size = self.panel_pixels, line = size * item, i
-        cdef ptrdiff_t whole = pixels // size, rest = pixels % size
-        cdef ptrdiff_t last_line = ceil_div(rest, table.lanes) * table.lanes * item
-        cdef char *last = panels + whole * self.panel_bytes
-        if rest:   # lanes without a pixel are multiplied, too
-            memset(last + last_line, 0, self.panel_bytes - last_line)
-        for i in range(self.steps - 1):
-            panels += line
-            last += last_line
-            table.copy(panels, self.panel_bytes, item, x + inputs[i], line, item, whole, size)
-            if rest:
-                table.copy(last, line, item, x + inputs[i] + whole * line, line, item, 1, rest)
-
-    cdef void gather_rows(self, const Arrays *arrays, const Blocking *b, const Block *block,
-                          ptrdiff_t channel, ptrdiff_t *inputs, char *panels) noexcept nogil:
-        """The same of a block's rows, whose inputs come from planes. These begin behind `inputs`."""
+    cdef ptrdiff_t copy_block(self, const Arrays *arrays, const Blocking *b, const Block *block,
+                              ptrdiff_t s, ptrdiff_t *inputs, char *copies) noexcept nogil:
+        """Copy a block's inputs to planes. Returns the bytes from row to row."""
         cdef Planes p = self.planes_of(b.rows, b.cols)
-        cdef char *runs = <char *>(inputs + self.steps)
-        cdef char *copies = runs + p.runs_bytes
         cdef Sources sources
         cdef ptrdiff_t i
-        copies += -<ptrdiff_t>copies & (L1_LINE - 1)
-        sources = self.begin_planes(&p, block, <Run *>runs, copies)
-        self.copy_planes(&p, &sources, &arrays.x, block.n, channel, copies)
+        sources = self.begin_planes(&p, block, <Run *>(copies + p.group_bytes), copies)
+        self.copy_planes(&p, &sources, &arrays.x, block.n, s * self.filter.depth, copies)
         self.find_inputs(&p, False, inputs)
-        for i in range(block.rows):
-            self.gather_row(copies + i * p.down.per_output * p.line, inputs, block.cols,
-                            panels + i * self.row_bytes(b))
+        for i in range(FC_PANEL_AHEAD):
+            inputs[self.filter.reduction() + i] = inputs[self.filter.reduction() - 1]
+        return p.down.per_output * p.line
 
-    cdef void gather_row(self, const char *x, const ptrdiff_t *inputs, ptrdiff_t pixels,
-                         char *panels) noexcept nogil:
-        """Of a row of planes, beyond which vectors may be loaded: panel by panel."""
+    cdef void multiply(self, const Pixels *pixels, ptrdiff_t s, ptrdiff_t first, ptrdiff_t end,
+                       char *out, const Array *image) noexcept nogil:
+        """The output channels of some slabs, a tile's one after another: so those of a channel are
+        written in the order in which they lie."""
         cdef const fc_table *table = self.filter.table
-        cdef ptrdiff_t line, vectors
-        while pixels > 0:
-            vectors = min(table.vectors, ceil_div(pixels, table.lanes))
-            line = vectors * table.lanes * table.itemsize
-            table.gather(panels + line, x, inputs, self.steps - 1, vectors)
-            x += line
-            panels += self.panel_bytes
-            pixels -= self.panel_pixels
-
-    cdef ptrdiff_t pack_weights(self, ptrdiff_t s, ptrdiff_t j, ptrdiff_t end,
-                                char *weights) noexcept nogil:
-        """Of each output channel of some slabs: bias, then weights. Returns how many channels."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
-        cdef ptrdiff_t width, position, rows = 0
-        for j in range(j, end):
-            width, position = self.filter.width(j), self.filter.position(s, j)
-            self.filter.table.copy(weights, item, self.weight_bytes, self.filter.bias + position,
-                                   lanes * item, item, 1, width)
-            self.filter.table.copy(
-                weights + item, item, self.weight_bytes,
-                self.filter.memory + position * self.filter.reduction(),
-                ceil_div(width, lanes) * lanes * item, item, self.steps - 1, width)
-            weights += width * self.weight_bytes
-            rows += width
-        return rows
-
-    cdef void multiply(self, const Blocking *b, const Block *block, ptrdiff_t channels,
-                       const char *weights, const char *panels, char *out, ptrdiff_t out_row,
-                       ptrdiff_t out_channel) noexcept nogil:
-        """Weights of so many output channels with all panels, a tile's one after another: so the
-        outputs of a channel are written in the order in which they lie."""
-        cdef const fc_table *table = self.filter.table
-        cdef Split split = split_pixels(channels, table.pixels)
-        cdef ptrdiff_t i, y, size, left, lanes = table.lanes
-        cdef fc_tile tile
-        tile.rows = tile.taps = 1
-        tile.run = self.steps
-        tile.x_pixel, tile.x_row, tile.x_tap = self.weight_bytes, 0, 0
-        tile.bias = self.zeros
-        tile.resume = tile.filter_skip = tile.fetch_out = tile.next_step = 0
-        tile.residual_pixel = 0
-        tile.activation = &self.activation if self.activated else NULL
-        tile.out_pixel = out_channel
-        for i in range(split.larger + split.smaller):
-            size = split.size + (i < split.larger)
-            for y in range(block.rows):
-                tile.filter = panels + y * self.row_bytes(b)
-                left = block.cols
-                while left > 0:
-                    tile.next = tile.filter
-                    tile.last = lanes if left >= self.panel_pixels else (left - 1) % lanes + 1
-                    run_row(&tile, <fc_tile_function *>table.dense[FC_TWO if left > lanes else FC_ONE],
-                            1, size, weights, out + y * out_row + (block.cols - left) * table.itemsize, NULL)
-                    tile.filter += self.panel_bytes
-                    left -= self.panel_pixels
-            weights += size * self.weight_bytes
-            out += size * out_channel
+        cdef ptrdiff_t item = table.itemsize, lanes = table.lanes, j, i, y, size, position
+        cdef ptrdiff_t whole = pixels.cols // self.panel_pixels, rest = pixels.cols % self.panel_pixels
+        cdef Split split
+        cdef fc_panel t
+        t.inputs, t.steps = pixels.inputs, self.filter.reduction()
+        t.fetch = pixels.fetch
+        t.out_channel = image.c
+        t.activation = &self.activation if self.activated else NULL
+        for j in range(first, end):
+            split = split_pixels(self.filter.width(j), table.pixels)
+            position = self.filter.position(s, j)
+            t.filter_step = ceil_div(self.filter.width(j), lanes) * lanes * item
+            t.filter = self.filter.memory + position * self.filter.reduction()
+            t.bias = self.filter.bias + position
+            for i in range(split.larger + split.smaller):
+                size = split.size + (i < split.larger)
+                for y in range(pixels.rows):
+                    t.x, t.out = pixels.x + y * pixels.x_row, out + y * image.h
+                    t.count, t.last = whole, lanes
+                    if whole:
+                        table.panel[1][size - 1](&t)
+                    if rest:
+                        t.x += whole * self.panel_bytes
+                        t.out += whole * self.panel_bytes
+                        t.count, t.last = 1, (rest - 1) % lanes + 1
+                        table.panel[rest > lanes][size - 1](&t)
+                t.filter += size * item
+                t.bias += size * item
+                t.fetch = 0   # L2 has them
+                out += size * t.out_channel

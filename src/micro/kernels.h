@@ -2,6 +2,7 @@
  * Included by level.c once for each type. */
 #include "vector.h"
 #include "tile.h"
+#include "panel.h"
 #include "dot.h"
 #include "lanewise.h"
 #include "gradient.h"
@@ -38,6 +39,15 @@ FC_EACH_SIZE(FC_INSTANTIATE_SHORT)
 
 FC_EACH_SIZE(FC_INSTANTIATE)
 FC_EACH_FOUR(FC_INSTANTIATE_4)
+
+/* panel_<channels>x<vectors> */
+#define FC_PANEL(p)                                                                            \
+    static void FC_NAME(panel_##p##x1)(const fc_panel *t) { FC_NAME(panel)(t, p, 1); }         \
+    static void FC_NAME(panel_##p##x2)(const fc_panel *t) { FC_NAME(panel)(t, p, 2); }
+#define FC_PANEL_1(p) FC_NAME(panel_##p##x1),
+#define FC_PANEL_2(p) FC_NAME(panel_##p##x2),
+
+FC_EACH_SIZE(FC_PANEL)
 
 /* dot_<outputs>_<pixels> */
 #define FC_DOT(o, p)                                                                           \
@@ -175,6 +185,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
                   [FC_ONE_AND_HALF] = {FC_EACH_SIZE(FC_DENSE_1H)},                             \
                   [FC_ONE_AND_SHORT] = {FC_EACH_SIZE(FC_DENSE_1S)},                            \
                   [FC_FOUR] = {FC_EACH_FOUR(FC_DENSE_4)}},                                     \
+        .panel = {{FC_EACH_SIZE(FC_PANEL_1)}, {FC_EACH_SIZE(FC_PANEL_2)}},                     \
         .dot_pixels = FC_DOT_PIXELS,                                                           \
         .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \
                 {FC_EACH_DOT_3(FC_DOT_NAME)}, {FC_EACH_DOT_4(FC_DOT_NAME)}},                   \

@@ -48,6 +48,26 @@ typedef struct {
 
 typedef void (*fc_tile_function)(const fc_tile *);
 
+/* The same of channel-first images: some output channels of `count` panels of pixels side by side, one or
+ * two vectors each. */
+enum { FC_PANEL_AHEAD = 8 }; /* steps that inputs are fetched ahead */
+typedef struct {
+    ptrdiff_t count;
+    const char *x;           /* pixels, whole vectors, */
+    const ptrdiff_t *inputs; /* with so many bytes to each of their inputs, and FC_PANEL_AHEAD more */
+    ptrdiff_t steps;
+    ptrdiff_t fetch;         /* what lies so far on is fetched into L2 */
+    const char *filter;      /* weights of the channels side by side, */
+    ptrdiff_t filter_step;   /* so many bytes from input to input */
+    const char *bias;
+    char *out;
+    ptrdiff_t out_channel;
+    ptrdiff_t last; /* lanes of the last vector that are pixels */
+    const fc_activation *activation; /* NULL: none */
+} fc_panel;
+
+typedef void (*fc_panel_function)(const fc_panel *);
+
 /* Output channels of the widest tile of dot products, whose filter is packed
  * [rows][taps][run in vectors][outputs][lanes] and bias [outputs]; `resume`, `next` and `last` are
  * not used. */
@@ -227,6 +247,7 @@ typedef struct {
      * dot[outputs - 1][p - 1]: the reduction in a vector, p at most dot_pixels[outputs - 1].
      * lanewise[grouped][stride][p - 1]: strides 1, 2, and any (0), with taps any columns apart. */
     fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
+    fc_panel_function panel[FC_SLAB_VECTORS][FC_MAX_PIXELS]; /* [vectors - 1][channels - 1] */
     int dot_pixels[FC_MAX_DOTS];
     fc_tile_function dot[FC_MAX_DOTS][FC_MAX_PIXELS];
     int lanewise_pixels[2][3], lanewise_taps[2][3]; /* the most; taps: that share loads */
