@@ -24,7 +24,6 @@ cdef class Plan(Planar):
     cdef ptrdiff_t image_row             # bytes
     cdef ptrdiff_t panel_pixels, panel_bytes
 
-    cdef bint readable_in_place(self, const Array *x) noexcept nogil
     cdef ptrdiff_t inputs_bytes(self) noexcept nogil
     cdef ptrdiff_t input_bytes(self, const Blocking *b) noexcept nogil
     cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil

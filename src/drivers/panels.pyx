@@ -21,14 +21,12 @@ from fastconv._native.tiles cimport Split, split_pixels
 
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
-    MOST_DEPTH = 192      # inputs of a group that are copied: with more, an image is transposed as soon
-    MOST_STEPS = 64       # likewise inputs of an output, where it has several taps,
+    MOST_STEPS = 64       # inputs of an output, where it has several taps: with more, an image is transposed,
     MOST_SPAN = 512       # no further apart than so many columns
     SPARE_PERCENT = 5     # more pixels than there are that vectors may hold,
     MOST_SPARE = 10       # or, of groups or several taps, which take longer to transpose
     BLOCK_PERCENT = 50    # of L2 for a block's inputs
     MOST_ITEMS = 8        # for a thread; more are not considered
-    SHARED_SETS = 1024    # channels a multiple of so many bytes apart share few sets of L1
 
 
 cdef bint pay(Filter filter, bint pointwise, ptrdiff_t dilation, ptrdiff_t rows,
@@ -60,14 +58,7 @@ cdef class Plan(Planar):
         self.panel_bytes = self.panel_pixels * filter.table.itemsize
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        if not self.pointwise:
-            return True
-        if self.joined and not arrays.x.h == arrays.out.h == self.image_row:
-            return False
-        return self.filter.depth <= MOST_DEPTH or self.readable_in_place(&arrays.x)
-
-    cdef bint readable_in_place(self, const Array *x) noexcept nogil:
-        return self.pointwise and x.c % SHARED_SETS != 0
+        return not self.joined or arrays.x.h == arrays.out.h == self.image_row
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """The blocking that should take least time: L2 holds a block's inputs and some weights."""
@@ -152,7 +143,7 @@ cdef class Plan(Planar):
         copies += -<ptrdiff_t>copies & (L1_LINE - 1)
         pixels.rows, pixels.cols, pixels.fetch = block.rows, block.cols, 0
         pixels.inputs = inputs
-        if not self.readable_in_place(&arrays.x):
+        if not self.pointwise:
             pixels.x, pixels.x_row = copies, self.copy_block(arrays, b, &block, s, inputs, copies)
             lap(&timer, COPIES)
             self.multiply(&pixels, s, first, end, out, &arrays.out)

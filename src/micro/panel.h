@@ -26,9 +26,9 @@ FC_UNROLL
 FC_UNROLL
             for (int j = 0; j < vectors; j++) {
                 f[j] = FC_NAME(load)(p + j * FC_BYTES);
-                if (j * FC_BYTES % 64 == 0) {
-                    __builtin_prefetch(ahead + j * FC_BYTES);
-                    __builtin_prefetch(p + fetch + j * FC_BYTES, 0, 2);
+                if (j * FC_BYTES % 64 == 0) { /* the lines that do not begin before the panel */
+                    __builtin_prefetch(ahead + j * FC_BYTES + 63);
+                    __builtin_prefetch(p + fetch + j * FC_BYTES + 63, 0, 2);
                 }
             }
 FC_UNROLL
