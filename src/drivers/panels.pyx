@@ -5,6 +5,7 @@ inputs of these where they lie: in the image, if a filter has one tap and its pi
 planes (planes.pyx). It broadcasts weights as they are packed for the tile of direct.pyx, and stores outputs
 where they belong.
 """
+from libc.math cimport hypot
 from libc.string cimport memset
 
 from fastconv._native.axes cimport Run
@@ -114,13 +115,15 @@ cdef class Plan(Planar):
         cdef ptrdiff_t panels = b.rows * b.cols // self.panel_pixels
         cdef double filters = <double>b.chunk * self.filter.slab_width * table.itemsize * (
             self.filter.reduction())
+        cdef double streamed = streaming(self.input_bytes(b), self.image_bytes())
         cdef double one = costs().item + panels * b.chunk * tiles * tile_cycles(
             table, <double>width / tiles, table.vectors, 1, self.filter.reduction())
         b.items = self.size.n * b.row_blocks * b.col_blocks * b.chunks * self.filter.sets
         if not self.pointwise:
             one += self.input_bytes(b) / L1_LINE * costs().copy
         if self.filter.nbytes > l2_bytes() // 2:   # leaves L2 before the next block comes
-            one += streaming(filters, self.filter.nbytes)
+            streamed += streaming(filters, self.filter.nbytes)
+        one = hypot(one, streamed)
         b.cycles = one * ceil_div(b.items, threads) + (
             one * TAIL_PERCENT / 100 if threads > 1 else 0)
 
