@@ -23,13 +23,16 @@ cdef class Plan(Planar):
     cdef bint joined                     # of several
     cdef ptrdiff_t image_row             # bytes
     cdef ptrdiff_t panel_pixels, panel_bytes
+    cdef ptrdiff_t pitch                 # of transposed pixels
 
     cdef ptrdiff_t inputs_bytes(self) noexcept nogil
     cdef ptrdiff_t input_bytes(self, const Blocking *b) noexcept nogil
     cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil
     cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil
-    cdef void find_channels(self, ptrdiff_t distance, ptrdiff_t *inputs) noexcept nogil
     cdef ptrdiff_t copy_block(self, const Arrays *arrays, const Blocking *b, const Block *block,
                               ptrdiff_t s, ptrdiff_t *inputs, char *copies) noexcept nogil
     cdef void multiply(self, const Pixels *pixels, ptrdiff_t s, ptrdiff_t first, ptrdiff_t end,
                        char *out, const Array *image) noexcept nogil
+    cdef void multiply_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel, ptrdiff_t s,
+                            ptrdiff_t first, ptrdiff_t end, char *work, char *out,
+                            ptrdiff_t out_channel) noexcept nogil

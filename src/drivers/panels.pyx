@@ -10,37 +10,47 @@ from libc.string cimport memset
 
 from fastconv._native.axes cimport Run
 from fastconv._native.costs cimport costs
-from fastconv._native.levels cimport FC_PANEL_AHEAD, fc_panel, fc_table, l2_bytes
+from fastconv._native.levels cimport (
+    FC_PANEL_AHEAD, fc_panel, fc_table, fc_tile, fc_tile_function, l2_bytes,
+)
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
     COPIES, L1_LINE, PRODUCTS, TAIL_PERCENT, Array, Arrays, Sizes, Timer, at, lap, start_timer,
     streaming, tile_cycles,
 )
 from fastconv._native.planes cimport Block, Blocking, Call, Planar, Planes, Sources
-from fastconv._native.tiles cimport Split, split_pixels
+from fastconv._native.tiles cimport Split, run_pixels, split_pixels
 
 
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
     MOST_STEPS = 64       # inputs of an output, where it has several taps: with more, an image is transposed,
     MOST_SPAN = 512       # no further apart than so many columns
-    SPARE_PERCENT = 5     # more pixels than there are that vectors may hold,
-    MOST_SPARE = 10       # or, of groups or several taps, which take longer to transpose
+    SPARE_PERCENT = 10    # more pixels than there are that vectors may hold
+    LEAST_PIXELS = 2      # that fill no vector: so many take as long as fewer
     BLOCK_PERCENT = 50    # of L2 for a block's inputs
     MOST_ITEMS = 8        # for a thread; more are not considered
+
+
+cdef double vectors_of(const fc_table *table, ptrdiff_t cols, bint pointwise) noexcept nogil:
+    """How many vectors of neighbouring pixels take as long as those of a row."""
+    cdef ptrdiff_t rest = cols % table.lanes
+    if not pointwise:
+        return ceil_div(cols, table.lanes)
+    # a step of the others: as many multiply-adds, but no fewer than hide their latency
+    return cols // table.lanes + (<double>max(rest, LEAST_PIXELS) / table.lanes if rest else 0)
 
 
 cdef bint pay(Filter filter, bint pointwise, ptrdiff_t dilation, ptrdiff_t rows,
               ptrdiff_t cols) noexcept nogil:
     """Whether panels should be faster than to transpose the image."""
-    cdef ptrdiff_t lanes = filter.table.lanes
-    cdef ptrdiff_t spare = SPARE_PERCENT if pointwise and filter.sets == 1 else MOST_SPARE
     if pointwise:
         rows, cols = 1, rows * cols
     return (filter.set_width >= LEAST_WIDTH
             and (pointwise or (filter.depth_parts == 1 and filter.reduction() <= MOST_STEPS))
             and (filter.kw - 1) * dilation <= MOST_SPAN
-            and 100 * ceil_div(cols, lanes) * lanes <= (100 + spare) * cols)
+            and 100 * vectors_of(filter.table, cols, pointwise) * filter.table.lanes <= (
+                (100 + SPARE_PERCENT) * cols))
 
 
 cdef class Plan(Planar):
@@ -57,6 +67,8 @@ cdef class Plan(Planar):
             self.joined = z.w * filter.table.itemsize > self.image_row
         self.panel_pixels = filter.table.vectors * filter.table.lanes
         self.panel_bytes = self.panel_pixels * filter.table.itemsize
+        # an odd number of lines, or all pixels would share few sets of L1
+        self.pitch = (ceil_div(filter.depth * filter.table.itemsize, L1_LINE) | 1) * L1_LINE
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
         return not self.joined or arrays.x.h == arrays.out.h == self.image_row
@@ -84,8 +96,12 @@ cdef class Plan(Planar):
                 break
             b.chunks = ceil_div(slabs, b.chunk - 1)
         best.chunks *= self.filter.sets
-        best.bytes = L1_LINE + 2 * self.inputs_bytes() + self.input_bytes(&best) + (
-            self.planes_of(best.rows, best.cols).runs_bytes)
+        best.bytes = L1_LINE + self.inputs_bytes()
+        if self.pointwise:
+            best.bytes += self.filter.table.lanes * (
+                self.pitch + self.filter.slab_width * self.filter.table.itemsize)
+        else:
+            best.bytes += self.input_bytes(&best) + self.planes_of(best.rows, best.cols).runs_bytes
         return best
 
     cdef ptrdiff_t inputs_bytes(self) noexcept nogil:
@@ -112,7 +128,8 @@ cdef class Plan(Planar):
         cdef const fc_table *table = self.filter.table
         cdef ptrdiff_t width = min(self.filter.slab_width, self.filter.set_width)
         cdef ptrdiff_t tiles = ceil_div(width, table.pixels)
-        cdef ptrdiff_t panels = b.rows * b.cols // self.panel_pixels
+        cdef double panels = b.rows * vectors_of(
+            table, min(b.cols, self.cols), self.pointwise) / table.vectors
         cdef double filters = <double>b.chunk * self.filter.slab_width * table.itemsize * (
             self.filter.reduction())
         cdef double streamed = streaming(self.input_bytes(b), self.image_bytes())
@@ -135,48 +152,33 @@ cdef class Plan(Planar):
         cdef Block block = self.block_of(b, index)
         cdef ptrdiff_t chunks = b.chunks // self.filter.sets
         cdef ptrdiff_t s = block.chunk // chunks, first = block.chunk % chunks * b.chunk
-        cdef ptrdiff_t end = min(first + b.chunk, self.filter.slabs), rest
+        cdef ptrdiff_t end = min(first + b.chunk, self.filter.slabs), rest = 0, i
         cdef ptrdiff_t *inputs = <ptrdiff_t *>work
-        cdef char *copies = work + 2 * self.inputs_bytes()
+        cdef char *copies = work + self.inputs_bytes()
         cdef char *out = at(&arrays.out, block.n, block.row, block.col,
                             s * self.filter.set_width + self.filter.start(first))
-        cdef const char *x
         cdef Pixels pixels
         cdef Timer timer = start_timer(arrays, thread)
         copies += -<ptrdiff_t>copies & (L1_LINE - 1)
-        pixels.rows, pixels.cols, pixels.fetch = block.rows, block.cols, 0
-        pixels.inputs = inputs
-        if not self.pointwise:
-            pixels.x, pixels.x_row = copies, self.copy_block(arrays, b, &block, s, inputs, copies)
+        pixels.rows, pixels.inputs = block.rows, inputs
+        if self.pointwise:
+            rest = block.cols % self.filter.table.lanes
+            pixels.x = at(&arrays.x, block.n, 0, block.col, s * self.filter.depth)
+            pixels.x_row, pixels.fetch = 0, self.panel_bytes
+            for i in range(self.filter.depth + FC_PANEL_AHEAD):
+                inputs[i] = min(i, self.filter.depth - 1) * arrays.x.c
+        else:
+            pixels.x, pixels.fetch = copies, 0
+            pixels.x_row = self.copy_block(arrays, b, &block, s, inputs, copies)
             lap(&timer, COPIES)
+        pixels.cols = block.cols - rest
+        if pixels.cols:
             self.multiply(&pixels, s, first, end, out, &arrays.out)
-            lap(&timer, PRODUCTS)
-            return
-        rest = block.cols % self.panel_pixels
-        x = at(&arrays.x, block.n, 0, block.col, s * self.filter.depth)
-        if block.cols > rest:
-            self.find_channels(arrays.x.c, inputs)
-            pixels.x, pixels.x_row, pixels.cols = x, 0, block.cols - rest
-            pixels.fetch = self.panel_bytes
-            self.multiply(&pixels, s, first, end, out, &arrays.out)
-            lap(&timer, PRODUCTS)
-        if rest:   # whole vectors are loaded, and multiplied
-            x += (block.cols - rest) * self.filter.table.itemsize
-            out += (block.cols - rest) * self.filter.table.itemsize
-            memset(copies, 0, self.filter.depth * self.panel_bytes)
-            self.filter.table.copy(copies, self.panel_bytes, self.filter.table.itemsize, x, arrays.x.c,
-                                   self.filter.table.itemsize, self.filter.depth, rest)
-            lap(&timer, COPIES)
-            self.find_channels(self.panel_bytes, inputs)
-            pixels.x, pixels.x_row, pixels.cols, pixels.fetch = copies, 0, rest, 0
-            self.multiply(&pixels, s, first, end, out, &arrays.out)
-            lap(&timer, PRODUCTS)
-
-    cdef void find_channels(self, ptrdiff_t distance, ptrdiff_t *inputs) noexcept nogil:
-        """Where the inputs of a pixel are, if each is so far from the one before."""
-        cdef ptrdiff_t i
-        for i in range(self.filter.depth + FC_PANEL_AHEAD):
-            inputs[i] = min(i, self.filter.depth - 1) * distance
+        if rest:
+            i = pixels.cols * self.filter.table.itemsize
+            self.multiply_rest(rest, pixels.x + i, arrays.x.c, s, first, end, copies, out + i,
+                               arrays.out.c)
+        lap(&timer, PRODUCTS)
 
     cdef ptrdiff_t copy_block(self, const Arrays *arrays, const Blocking *b, const Block *block,
                               ptrdiff_t s, ptrdiff_t *inputs, char *copies) noexcept nogil:
@@ -226,3 +228,28 @@ cdef class Plan(Planar):
                 t.bias += size * item
                 t.fetch = 0   # L2 has them
                 out += size * t.out_channel
+
+    cdef void multiply_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel, ptrdiff_t s,
+                            ptrdiff_t first, ptrdiff_t end, char *work, char *out,
+                            ptrdiff_t out_channel) noexcept nogil:
+        """The same of pixels that fill no vector: transposed, by the tile of direct.pyx."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t item = table.itemsize, j, width, position
+        cdef char *stage = work + table.lanes * self.pitch
+        cdef Split split = split_pixels(pixels, table.pixels)
+        cdef fc_tile tile
+        memset(&tile, 0, sizeof(tile))
+        table.copy(work, self.pitch, item, x, item, x_channel, pixels, self.filter.depth)
+        tile.rows = tile.taps = 1
+        tile.run = self.filter.depth
+        tile.x_pixel, tile.out_pixel = self.pitch, self.filter.slab_width * item
+        tile.activation = &self.activation if self.activated else NULL
+        for j in range(first, end):
+            width, position = self.filter.width(j), self.filter.position(s, j)
+            tile.filter = tile.next = self.filter.memory + position * tile.run
+            tile.bias = self.filter.bias + position
+            tile.last = (width - 1) % table.lanes + 1
+            run_pixels(&tile, <fc_tile_function *>table.dense[self.filter.form(j)], &split, work, stage,
+                       NULL)
+            table.copy(out, item, out_channel, stage, tile.out_pixel, item, pixels, width)
+            out += width * out_channel
