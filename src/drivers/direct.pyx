@@ -64,7 +64,10 @@ cdef class Plan(Base):
                 filter.table.itemsize) <= JOINED_BYTES))
         # longer strides are copied one by one; what lies in the padding would be multiplied
         self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share >= 9
-                           and panels.pay(filter, self.pointwise, self.dilation_w, z.oh, z.ow))
+                           and panels.pay(
+                               filter, self.pointwise,
+                               self.stride_w == 1 and (z.oh == 1 or not self.reads_padding(z)),
+                               self.dilation_w, z.oh, z.ow))
 
     cdef void take_tiles(self, ptrdiff_t pixels) noexcept nogil:
         """Find what depends on the tallest tile."""

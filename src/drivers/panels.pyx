@@ -24,9 +24,10 @@ from fastconv._native.tiles cimport Split, run_pixels, split_pixels
 
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
-    MOST_STEPS = 64       # inputs of an output, where it has several taps: with more, an image is transposed,
-    MOST_SPAN = 512       # no further apart than so many columns
-    SPARE_PERCENT = 10    # more pixels than there are that vectors may hold
+    MOST_STEPS = 64       # inputs of an output: with more, an image is transposed rather than copied
+    MOST_SPAN = 512       # they are no further apart than so many columns
+    SPARE_PERCENT = 5     # more pixels than there are that vectors may hold; of few steps or one tap,
+    MOST_SPARE = 10       # as transposing would take longer
     LEAST_PIXELS = 2      # that fill no vector: so many take as long as fewer
     BLOCK_PERCENT = 50    # of L2 for a block's inputs
     MOST_ITEMS = 8        # for a thread; more are not considered
@@ -41,16 +42,18 @@ cdef double vectors_of(const fc_table *table, ptrdiff_t cols, bint pointwise) no
     return cols // table.lanes + (<double>max(rest, LEAST_PIXELS) / table.lanes if rest else 0)
 
 
-cdef bint pay(Filter filter, bint pointwise, ptrdiff_t dilation, ptrdiff_t rows,
+cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t dilation, ptrdiff_t rows,
               ptrdiff_t cols) noexcept nogil:
-    """Whether panels should be faster than to transpose the image."""
+    """Whether panels should be faster than to transpose the image. `in_place`: most is not copied."""
+    cdef ptrdiff_t spare = MOST_SPARE
     if pointwise:
         rows, cols = 1, rows * cols
-    return (filter.set_width >= LEAST_WIDTH
-            and (pointwise or (filter.depth_parts == 1 and filter.reduction() <= MOST_STEPS))
+    elif filter.reduction() > MOST_STEPS:
+        spare = SPARE_PERCENT if in_place else -100
+    return (filter.set_width >= LEAST_WIDTH and (pointwise or filter.depth_parts == 1)
             and (filter.kw - 1) * dilation <= MOST_SPAN
             and 100 * vectors_of(filter.table, cols, pointwise) * filter.table.lanes <= (
-                (100 + SPARE_PERCENT) * cols))
+                (100 + spare) * cols))
 
 
 cdef class Plan(Planar):
@@ -163,14 +166,17 @@ cdef class Plan(Planar):
         pixels.rows, pixels.inputs = block.rows, inputs
         if self.pointwise:
             rest = block.cols % self.filter.table.lanes
-            pixels.x = at(&arrays.x, block.n, 0, block.col, s * self.filter.depth)
-            pixels.x_row, pixels.fetch = 0, self.panel_bytes
-            for i in range(self.filter.depth + FC_PANEL_AHEAD):
-                inputs[i] = min(i, self.filter.depth - 1) * arrays.x.c
+        if self.readable_in_place(&block):
+            self.find_in_place(&arrays.x, inputs)
+            pixels.x = at(&arrays.x, block.n, block.row * self.stride_h - self.top,
+                          block.col - self.left, s * self.filter.depth)
+            pixels.x_row, pixels.fetch = self.stride_h * arrays.x.h, self.panel_bytes
         else:
             pixels.x, pixels.fetch = copies, 0
             pixels.x_row = self.copy_block(arrays, b, &block, s, inputs, copies)
             lap(&timer, COPIES)
+        for i in range(FC_PANEL_AHEAD):
+            inputs[self.filter.reduction() + i] = inputs[self.filter.reduction() - 1]
         pixels.cols = block.cols - rest
         if pixels.cols:
             self.multiply(&pixels, s, first, end, out, &arrays.out)
@@ -180,17 +186,32 @@ cdef class Plan(Planar):
                                arrays.out.c)
         lap(&timer, PRODUCTS)
 
+    cdef bint readable_in_place(self, const Block *block) noexcept nogil:
+        """Whether all inputs of whole vectors are in the image, side by side."""
+        cdef ptrdiff_t row = block.row * self.stride_h - self.top, col = block.col - self.left
+        cdef ptrdiff_t down = (block.rows - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h
+        cdef ptrdiff_t across = block.cols - 1 + (self.filter.kw - 1) * self.dilation_w
+        return self.stride_w == 1 and row >= 0 and col >= 0 and row + down < self.size.h and (
+            col + across < self.size.w) and (
+            self.pointwise or block.cols % self.filter.table.lanes == 0)
+
+    cdef void find_in_place(self, const Array *x, ptrdiff_t *inputs) noexcept nogil:
+        """Bytes from the first input of an output in the image to all, in the order of the filter."""
+        cdef ptrdiff_t i, j, c
+        for i in range(self.filter.kh):
+            for j in range(self.filter.kw):
+                for c in range(self.filter.depth):
+                    inputs[c] = i * self.dilation_h * x.h + j * self.dilation_w * x.w + c * x.c
+                inputs += self.filter.depth
+
     cdef ptrdiff_t copy_block(self, const Arrays *arrays, const Blocking *b, const Block *block,
                               ptrdiff_t s, ptrdiff_t *inputs, char *copies) noexcept nogil:
         """Copy a block's inputs to planes. Returns the bytes from row to row."""
         cdef Planes p = self.planes_of(b.rows, b.cols)
         cdef Sources sources
-        cdef ptrdiff_t i
         sources = self.begin_planes(&p, block, <Run *>(copies + p.group_bytes), copies)
         self.copy_planes(&p, &sources, &arrays.x, block.n, s * self.filter.depth, copies)
         self.find_inputs(&p, False, inputs)
-        for i in range(FC_PANEL_AHEAD):
-            inputs[self.filter.reduction() + i] = inputs[self.filter.reduction() - 1]
         return p.down.per_output * p.line
 
     cdef void multiply(self, const Pixels *pixels, ptrdiff_t s, ptrdiff_t first, ptrdiff_t end,

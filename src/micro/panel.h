@@ -19,6 +19,13 @@ FC_UNROLL
             for (int j = 0; j < vectors; j++)
                 acc[i][j] = FC_NAME(broadcast)(((const FC_T *)t->bias)[i]);
 
+        const char *o = out;
+FC_UNROLL
+        for (int i = 0; i < channels; i++, o += t->out_channel)
+FC_UNROLL
+            for (int j = 0; j < vectors; j++)
+                if (j * FC_BYTES % 64 == 0)
+                    __builtin_prefetch(o + j * FC_BYTES + 63, 1);
         const FC_T *w = (const FC_T *)t->filter;
         for (const ptrdiff_t *input = t->inputs; input != end; input++) {
             const char *const p = x + *input, *const ahead = x + input[FC_PANEL_AHEAD];
