@@ -29,7 +29,7 @@ cdef class Plan(Planar):
     cdef ptrdiff_t input_bytes(self, const Blocking *b) noexcept nogil
     cdef ptrdiff_t cut_rows(self, Blocking *b, ptrdiff_t panels) noexcept nogil
     cdef void measure(self, Blocking *b, ptrdiff_t threads) noexcept nogil
-    cdef bint readable_in_place(self, const Block *block) noexcept nogil
+    cdef bint readable_in_place(self, const Array *x, const Block *block) noexcept nogil
     cdef void find_in_place(self, const Array *x, ptrdiff_t *inputs) noexcept nogil
     cdef ptrdiff_t copy_block(self, const Arrays *arrays, const Blocking *b, const Block *block,
                               ptrdiff_t s, ptrdiff_t *inputs, char *copies) noexcept nogil

@@ -29,6 +29,8 @@ cdef enum:
     SPARE_PERCENT = 5     # more pixels than there are that vectors may hold; of few steps or one tap,
     MOST_SPARE = 10       # as transposing would take longer
     LEAST_PIXELS = 2      # that fill no vector: so many take as long as fewer
+    SHARING = 5           # so many taps gain from inputs in L1, where channels must lie apart by no
+    SHARED_SETS = 1024    # multiple of this
     BLOCK_PERCENT = 50    # of L2 for a block's inputs
     MOST_ITEMS = 8        # for a thread; more are not considered
 
@@ -166,7 +168,7 @@ cdef class Plan(Planar):
         pixels.rows, pixels.inputs = block.rows, inputs
         if self.pointwise:
             rest = block.cols % self.filter.table.lanes
-        if self.readable_in_place(&block):
+        if self.readable_in_place(&arrays.x, &block):
             self.find_in_place(&arrays.x, inputs)
             pixels.x = at(&arrays.x, block.n, block.row * self.stride_h - self.top,
                           block.col - self.left, s * self.filter.depth)
@@ -186,14 +188,16 @@ cdef class Plan(Planar):
                                arrays.out.c)
         lap(&timer, PRODUCTS)
 
-    cdef bint readable_in_place(self, const Block *block) noexcept nogil:
-        """Whether all inputs of whole vectors are in the image, side by side."""
+    cdef bint readable_in_place(self, const Array *x, const Block *block) noexcept nogil:
+        """Whether all inputs of whole vectors are in the image, side by side, and L1 may hold what
+        neighbouring taps share."""
         cdef ptrdiff_t row = block.row * self.stride_h - self.top, col = block.col - self.left
         cdef ptrdiff_t down = (block.rows - 1) * self.stride_h + (self.filter.kh - 1) * self.dilation_h
         cdef ptrdiff_t across = block.cols - 1 + (self.filter.kw - 1) * self.dilation_w
         return self.stride_w == 1 and row >= 0 and col >= 0 and row + down < self.size.h and (
             col + across < self.size.w) and (
-            self.pointwise or block.cols % self.filter.table.lanes == 0)
+            self.pointwise or block.cols % self.filter.table.lanes == 0) and (
+            self.filter.kh * self.filter.kw < SHARING or x.c % SHARED_SETS != 0)
 
     cdef void find_in_place(self, const Array *x, ptrdiff_t *inputs) noexcept nogil:
         """Bytes from the first input of an output in the image to all, in the order of the filter."""
