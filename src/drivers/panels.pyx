@@ -135,6 +135,9 @@ cdef class Plan(Planar):
         cdef ptrdiff_t tiles = ceil_div(width, table.pixels)
         cdef double panels = b.rows * vectors_of(
             table, min(b.cols, self.cols), self.pointwise) / table.vectors
+        # of the mean block over the largest
+        cdef double mean = self.rows * vectors_of(table, self.cols, self.pointwise) / (
+            table.vectors * panels * b.row_blocks * b.col_blocks)
         cdef double filters = <double>b.chunk * self.filter.slab_width * table.itemsize * (
             self.filter.reduction())
         cdef double streamed = streaming(self.input_bytes(b), self.image_bytes())
@@ -146,7 +149,7 @@ cdef class Plan(Planar):
         if self.filter.nbytes > l2_bytes() // 2:   # leaves L2 before the next block comes
             streamed += streaming(filters, self.filter.nbytes)
         one = hypot(one, streamed)
-        b.cycles = one * ceil_div(b.items, threads) + (
+        b.cycles = one * max(1.0, mean * ceil_div(b.items, threads) + (1 - mean) / 2) + (
             one * TAIL_PERCENT / 100 if threads > 1 else 0)
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
