@@ -134,6 +134,51 @@ FC_UNROLL
         }
 }
 
+#if defined(__AVX2__)
+/* dst[q][r] = src[r][q] of a few rows and at least as many columns as lanes, where dst has no gaps: each
+ * vector of it is a permutation of one of every row, of which it takes every rows-th lane. */
+static inline __attribute__((always_inline)) void FC_NAME(interleave)(char *dst, const char *src,
+                                                                      ptrdiff_t src_row,
+                                                                      const int rows, ptrdiff_t columns)
+{
+    for (ptrdiff_t q = 0; q < columns; q += FC_LANES) {
+        const ptrdiff_t column = FC_NAME(block)(q, columns);
+        const char *const from = src + column * FC_SIZE;
+        char *const to = dst + column * rows * FC_SIZE;
+FC_UNROLL
+        for (int i = 0; i < rows; i++) {
+            FC_VECTOR v = {0};
+            FC_MASK lane, row;
+FC_UNROLL
+            for (int l = 0; l < FC_LANES; l++) {
+                lane[l] = (i * FC_LANES + l) / rows;
+                row[l] = (i * FC_LANES + l) % rows;
+            }
+FC_UNROLL
+            for (int r = 0; r < rows; r++)
+                v = FC_NAME(select)(row == r, FC_NAME(permute)(FC_NAME(load)(from + r * src_row), lane), v);
+            FC_NAME(store)(to + i * FC_BYTES, v);
+        }
+    }
+}
+
+static int FC_NAME(interleave_few)(char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row,
+                                   ptrdiff_t rows, ptrdiff_t columns)
+{
+    if (dst_row != rows * FC_SIZE || columns < FC_LANES)
+        return 0;
+    if (rows == 2)
+        FC_NAME(interleave)(dst, src, src_row, 2, columns);
+    else if (rows == 3)
+        FC_NAME(interleave)(dst, src, src_row, 3, columns);
+    else if (rows == 4)
+        FC_NAME(interleave)(dst, src, src_row, 4, columns);
+    else
+        return 0;
+    return 1;
+}
+#endif
+
 /* One by one, in blocks of a cache line's elements each way, so that no line is fetched twice. */
 static void FC_NAME(copy_each)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
                                const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
@@ -235,9 +280,13 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
             memcpy(dst, src, (size_t)(pixels * bytes));
         else
             FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
-    } else if (dst_channel == item && src_pixel == item)
+    } else if (dst_channel == item && src_pixel == item) {
+#if defined(__AVX2__)
+        if (FC_NAME(interleave_few)(dst, dst_pixel, src, src_channel, channels, pixels))
+            return;
+#endif
         FC_NAME(copy_blocks)(dst, dst_pixel, src, src_channel, channels, pixels, 1, 1);
-    else if (dst_channel == item && src_pixel == 2 * item)
+    } else if (dst_channel == item && src_pixel == 2 * item)
         FC_NAME(copy_blocks)(dst, dst_pixel, src, src_channel, channels, 2 * pixels - 1, 1, 2);
     else if (src_channel == item && dst_pixel == item)
         FC_NAME(copy_blocks)(dst, dst_channel, src, src_pixel, pixels, channels, 0, 1);
