@@ -25,6 +25,7 @@ from fastconv._native.tiles cimport Split, run_pixels, split_pixels
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
     MOST_STEPS = 64       # inputs of an output: with more, an image is transposed rather than copied
+    FEW_INPUTS = 4        # of a group, which are soon copied for any filter
     MOST_SPAN = 512       # they are no further apart than so many columns
     SPARE_PERCENT = 5     # more pixels than there are that vectors may hold; of few steps or one tap,
     MOST_SPARE = 10       # as transposing would take longer
@@ -50,7 +51,7 @@ cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t dilation, 
     cdef ptrdiff_t spare = MOST_SPARE
     if pointwise:
         rows, cols = 1, rows * cols
-    elif filter.reduction() > MOST_STEPS:
+    elif filter.reduction() > MOST_STEPS and filter.depth > FEW_INPUTS:
         spare = SPARE_PERCENT if in_place else -100
     return (filter.set_width >= LEAST_WIDTH and (pointwise or filter.depth_parts == 1)
             and (filter.kw - 1) * dilation <= MOST_SPAN
