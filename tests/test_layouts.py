@@ -173,6 +173,12 @@ PLANES = [
     Case((32, 40), 36, 60, (1, 1), groups=3, batch=2, num_threads=2, bias=True),
     Case((1000,), 33, 48, (1,), bias=True),
     *(depthwise((h, 41), 5, (3, 3), stride=2) for h in (4, 6, 8)),
+    # pixels that fill no vector, of all numbers; deep ones, and channels that share sets of L1
+    *(Case((1, 16 + w), 33, 24, (1, 1), bias=True) for w in range(16)),
+    *(Case((7, 7), c, f, (1, 1), bias=True) for c, f in ((960, 40), (70, 168), (33, 300))),
+    Case((14, 14), 1100, 48, (1, 1), batch=2, num_threads=2, activation="relu", bias=True),
+    Case((7, 9), 36, 120, (1, 1), groups=3, batch=3, num_threads=3, bias=True),
+    *(Case((32, 32), c, 40, (1, 1), num_threads=2) for c in (16, 300)),
     # columns of every other input, transposed: parts of squares, and blocks that begin with lines
     *(
         Case((5, w), 70, 9, (1, 1), stride=2)
@@ -190,6 +196,22 @@ PLANES = [
     Case((20, 40), 18, 48, (3, 3), padding=1, groups=2, bias=True),
     Case((3000,), 1, 32, (7,), padding=3, bias=True, num_threads=2),
     Case((3000,), 32, 16, (3,), padding=(2, 0), stride=2),
+    # most or all of which read the image
+    *(Case((3000,), 70, f, (3,), padding="same", bias=True, num_threads=2) for f in (9, 24, 40)),
+    Case((2000,), 24, 48, (7,), padding="causal", dilation=5, batch=2, num_threads=2),
+    *(Case((2048,), 24, 48, (k,), padding="same", dilation=3) for k in (2, 5)),
+    Case((1100,), 36, 60, (5,), padding=(40, 0), groups=3, bias=True, activation="relu"),
+    Case((1100,), 20, 16, (3,), padding=1, pad_mode="reflect"),
+    Case((12, 82), 20, 24, (3, 3), batch=2, bias=True),
+    Case((30, 66), 20, 24, (5, 3), stride=(2, 1), num_threads=2),
+    # two to four channels, interleaved
+    *(
+        Case((16, w), c, 24, (4, 4), stride=4, bias=True)
+        for c in (2, 3, 4, 5)
+        for w in (12, 64, 68, 100)
+    ),
+    Case((40, 90), 3, 24, (11, 11), stride=4, padding=2, num_threads=2),
+    Case((40, 90), 3, 24, (7, 7), stride=2, padding=3, num_threads=2),
     # tiles of several first pixels, side by side
     Case((9, 11), 9, 17, (3, 3), padding=12, dilation=12),
     Case((9, 40), 9, 17, (3, 3), padding=16, dilation=(2, 16), pad_mode="wrap"),
