@@ -43,8 +43,6 @@ cdef extern from "table.h":
         const fc_activation *activation
 
     ctypedef void (*fc_panel_function)(const fc_panel *) noexcept nogil
-    ctypedef void (*fc_gather_function)(char *dst, const char *src, const ptrdiff_t *lines,
-                                        ptrdiff_t count, ptrdiff_t vectors) noexcept nogil
     ctypedef void (*fc_copy_function)(
         char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
         const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
@@ -184,7 +182,6 @@ cdef extern from "table.h":
         void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                      ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
         fc_copy_function copy
-        fc_gather_function gather
         void (*mark)(unsigned char *damped, const void *y, double upper,
                      ptrdiff_t count) noexcept nogil
         void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,

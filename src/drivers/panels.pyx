@@ -25,6 +25,7 @@ from fastconv._native.tiles cimport Split, run_pixels, split_pixels
 cdef enum:
     LEAST_WIDTH = 8       # output channels of a group
     MOST_STEPS = 64       # inputs of an output: with more, an image is transposed rather than copied
+    SHORT_STEPS = 160     # where a vector is no whole line: they read more for a multiply-add
     FEW_INPUTS = 4        # of a group, which are soon copied for any filter
     MOST_SPAN = 512       # they are no further apart than so many columns
     SPARE_PERCENT = 5     # more pixels than there are that vectors may hold; of few steps or one tap,
@@ -45,14 +46,23 @@ cdef double vectors_of(const fc_table *table, ptrdiff_t cols, bint pointwise) no
     return cols // table.lanes + (<double>max(rest, LEAST_PIXELS) / table.lanes if rest else 0)
 
 
+cdef inline bint whole_lines(Filter filter) noexcept nogil:
+    """Whether vectors are as long as cache lines."""
+    return filter.table.lanes * filter.table.itemsize == L1_LINE
+
+
 cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t dilation, ptrdiff_t rows,
               ptrdiff_t cols) noexcept nogil:
     """Whether panels should be faster than to transpose the image. `in_place`: most is not copied."""
     cdef ptrdiff_t spare = MOST_SPARE
     if pointwise:
         rows, cols = 1, rows * cols
+        if not whole_lines(filter) and filter.reduction() > SHORT_STEPS:
+            return False
     elif filter.reduction() > MOST_STEPS and filter.depth > FEW_INPUTS:
-        spare = SPARE_PERCENT if in_place else -100
+        if not whole_lines(filter) or not in_place:
+            return False
+        spare = SPARE_PERCENT
     return (filter.set_width >= LEAST_WIDTH and (pointwise or filter.depth_parts == 1)
             and (filter.kw - 1) * dilation <= MOST_SPAN
             and 100 * vectors_of(filter.table, cols, pointwise) * filter.table.lanes <= (
@@ -77,7 +87,10 @@ cdef class Plan(Planar):
         self.pitch = (ceil_div(filter.depth * filter.table.itemsize, L1_LINE) | 1) * L1_LINE
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
-        return not self.joined or arrays.x.h == arrays.out.h == self.image_row
+        if self.joined and not arrays.x.h == arrays.out.h == self.image_row:
+            return False
+        # tiles of short vectors read all inputs more often
+        return whole_lines(self.filter) or not self.pointwise or arrays.x.c % SHARED_SETS != 0
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """The blocking that should take least time: L2 holds a block's inputs and some weights."""

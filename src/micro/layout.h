@@ -257,19 +257,6 @@ static void FC_NAME(fill)(char *dst, ptrdiff_t dst_line, const char *value, ptrd
     }
 }
 
-static void FC_NAME(gather)(char *dst, const char *src, const ptrdiff_t *lines, ptrdiff_t count,
-                            ptrdiff_t vectors)
-{
-    if (vectors == 2)
-        for (ptrdiff_t i = 0; i < count; i++, dst += 2 * FC_BYTES) {
-            FC_NAME(store)(dst, FC_NAME(load)(src + lines[i]));
-            FC_NAME(store)(dst + FC_BYTES, FC_NAME(load)(src + lines[i] + FC_BYTES));
-        }
-    else
-        for (ptrdiff_t i = 0; i < count; i++, dst += FC_BYTES)
-            FC_NAME(store)(dst, FC_NAME(load)(src + lines[i]));
-}
-
 static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel, const char *src,
                           ptrdiff_t src_pixel, ptrdiff_t src_channel, ptrdiff_t pixels,
                           ptrdiff_t channels)

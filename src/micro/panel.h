@@ -30,8 +30,10 @@ FC_UNROLL
         for (const ptrdiff_t *input = t->inputs; input != end; input++) {
             const char *const p = x + *input, *const ahead = x + input[FC_PANEL_AHEAD];
             FC_VECTOR f[FC_SLAB_VECTORS];
+#if FC_BYTES == 64 /* shorter ones leave the loads no time */
             __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step);
             __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step + 64);
+#endif
 FC_UNROLL
             for (int j = 0; j < vectors; j++) {
                 f[j] = FC_NAME(load)(p + j * FC_BYTES);

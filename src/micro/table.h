@@ -140,10 +140,6 @@ typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_c
                                  const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
                                  ptrdiff_t pixels, ptrdiff_t channels);
 
-/* One after another, one or two vectors each of what begins `lines` bytes from src on. */
-typedef void (*fc_gather_function)(char *dst, const char *src, const ptrdiff_t *lines,
-                                   ptrdiff_t count, ptrdiff_t vectors);
-
 /* The points of a Winograd transform: 0, pairs p and -p, perhaps infinity; and what the transforms
  * are made of (points.py). A pair's `rest` is the product of x - q over all other points q. With
  * stride 2 they are those of the even inputs, and `odd` inputs are multiplied as they are. */
@@ -264,7 +260,6 @@ typedef struct {
     void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                  ptrdiff_t pixels, ptrdiff_t channels);
     fc_copy_function copy;
-    fc_gather_function gather;
     void (*mark)(unsigned char *damped, const void *y, double upper, ptrdiff_t count);
     void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,
                  ptrdiff_t count);
