@@ -210,17 +210,16 @@ cdef class Plan:
     cdef int execute(self, const Arrays *arrays, ptrdiff_t threads) except -1
     cdef int share_out(self, const void *call, ptrdiff_t items, ptrdiff_t threads,
                        ptrdiff_t bytes) except -1
-    cdef bint returns(self, ptrdiff_t threads) noexcept nogil
     cdef void filter_rows(self, ptrdiff_t y, ptrdiff_t outputs, ptrdiff_t *low,
                           ptrdiff_t *high) noexcept nogil
     cdef double share_of_rows(self) noexcept nogil
     cdef bint chunks_meet(self, ptrdiff_t chunk) noexcept nogil
     cdef double image_bytes(self) noexcept nogil
     cdef double output_bytes(self) noexcept nogil
-    cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,
-                       ptrdiff_t threads, ptrdiff_t bytes, char *memory) noexcept nogil
-    cdef void run_thread(self, const void *call, ptrdiff_t items, fc_queue *first,
-                         ptrdiff_t queues, char *work, int thread) noexcept nogil
+    cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t threads, ptrdiff_t bytes,
+                       char *memory) noexcept nogil
+    cdef void run_thread(self, const void *call, ptrdiff_t items, fc_queue *queues,
+                         ptrdiff_t threads, char *work, int thread) noexcept nogil
     cdef void run_item(self, const void *call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil
     cdef const char *pad(self) noexcept nogil

@@ -334,7 +334,7 @@ cdef class Plan(Base):
             blocks = b.row_blocks * b.col_blocks
             if b.rows * b.cols * item % L1_LINE != 0 and blocks > 1:
                 one += <double>z.n * self.filter.out_channels * SHARED_CYCLES * (
-                    min(blocks, threads) - 1 if self.returns(threads) else blocks - 1) / turns
+                    min(blocks, threads) - 1) / turns
         # where a pixel is written in pieces, lines do not come in order, unless they are fetched and
         # the pieces follow soon; staged outputs are written by rows of a channel
         if self.joins_slabs(z, b):
@@ -357,15 +357,13 @@ cdef class Plan(Base):
                            ptrdiff_t threads) noexcept nogil:
         """Whether all chunks of a block come before the next block: if each thread has its blocks,
         and its L2 holds the filters."""
-        return self.returns(threads) and self.filter.nbytes <= l2_bytes() // 2 and (
+        return self.filter.nbytes <= l2_bytes() // 2 and (
             z.n * b.row_blocks * b.col_blocks >= threads)
 
     cdef bint shares_lines(self, const Sizes *z, const Blocking *b,
                            ptrdiff_t threads) noexcept nogil:
         """Whether threads write to the same cache lines, if the outputs of pixels lie together."""
-        cdef bint apart = z.n * b.row_blocks * b.col_blocks >= threads and (
-            b.chunks_first or not self.returns(threads))   # each is at a block of its own
-        return threads > 1 and b.chunks > 1 and not apart and self.chunks_meet(b.chunk)
+        return threads > 1 and b.chunks > 1 and not b.chunks_first and self.chunks_meet(b.chunk)
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:

@@ -137,29 +137,23 @@ cdef class Plan:
                        ptrdiff_t bytes) except -1:
         """Run all items of a call, with `bytes` of workspace for each thread.
 
-        Each begins with neighbouring items where it returns to them in every call. Then it takes what
-        others have left. Else all take items one after another.
+        Each begins with neighbouring items, the same in every call: it may find in its cache what it
+        wrote there, in the last call or in the layer before, and where items meet within cache lines
+        no other thread holds these. Then it takes what others have left.
         """
         cdef size_t size
         cdef char *memory
-        cdef ptrdiff_t queues
         cdef double start
         threads = min(threads, items)
         start = fc_seconds() if threads > 1 else 0
-        queues = threads if self.returns(threads) else 1
         # the queues, then the workspaces
-        memory = take_workspace(queues * sizeof(fc_queue) + threads * bytes, &size)
+        memory = take_workspace(threads * (sizeof(fc_queue) + bytes), &size)
         with nogil:
-            self.run_team(call, items, queues, threads, bytes, memory)
+            self.run_team(call, items, threads, bytes, memory)
         give_workspace(memory, size)
         if threads > 1:
             learn(fc_seconds() - start, self.worthwhile_threads)
         return 0
-
-    cdef bint returns(self, ptrdiff_t threads) noexcept nogil:
-        """Whether threads' L2 hold the image: then what each wrote there, in the last call or in the
-        layer before, is in its cache."""
-        return self.image_bytes() <= threads * l2_bytes()
 
     cdef void filter_rows(self, ptrdiff_t y, ptrdiff_t outputs, ptrdiff_t *low,
                           ptrdiff_t *high) noexcept nogil:
@@ -195,28 +189,28 @@ cdef class Plan:
         return <double>self.size.n * self.size.oh * self.size.ow * (
             self.filter.out_channels * self.filter.table.itemsize)
 
-    cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t queues,
-                       ptrdiff_t threads, ptrdiff_t bytes, char *memory) noexcept nogil:
-        cdef fc_queue *first = <fc_queue *>memory
-        cdef char *work = memory + queues * sizeof(fc_queue)
+    cdef void run_team(self, const void *call, ptrdiff_t items, ptrdiff_t threads, ptrdiff_t bytes,
+                       char *memory) noexcept nogil:
+        cdef fc_queue *queues = <fc_queue *>memory
+        cdef char *work = memory + threads * sizeof(fc_queue)
         cdef ptrdiff_t i
-        for i in range(queues):
-            first[i].next = i * items // queues
+        for i in range(threads):
+            queues[i].next = i * items // threads
         if threads == 1:   # not worth entering a parallel region
-            self.run_thread(call, items, first, queues, work, 0)
+            self.run_thread(call, items, queues, threads, work, 0)
             return
         for i in prange(threads, schedule="static", chunksize=1, num_threads=<int>threads):
-            self.run_thread(call, items, first, queues, work + i * bytes, <int>i)
+            self.run_thread(call, items, queues, threads, work + i * bytes, <int>i)
 
-    cdef void run_thread(self, const void *call, ptrdiff_t items, fc_queue *first,
-                         ptrdiff_t queues, char *work, int thread) noexcept nogil:
+    cdef void run_thread(self, const void *call, ptrdiff_t items, fc_queue *queues,
+                         ptrdiff_t threads, char *work, int thread) noexcept nogil:
         """Empty the thread's own queue, then the others'."""
         cdef ptrdiff_t i, q, index, end
-        for i in range(queues):
-            q = (thread + i) % queues
-            end = (q + 1) * items // queues
-            while first[q].next < end:
-                index = fc_take(&first[q])
+        for i in range(threads):
+            q = (thread + i) % threads
+            end = (q + 1) * items // threads
+            while queues[q].next < end:
+                index = fc_take(&queues[q])
                 if index < end:
                     self.run_item(call, index, work, thread)
 
