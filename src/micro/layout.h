@@ -47,15 +47,45 @@ FC_UNROLL
 #endif
 }
 
-/* dst[q][r] = src[r][q * step] of up to lanes x lanes elements of src, that lie together along q, and
- * along r in dst. Pieces of 16 bytes from each row make vectors, so that each piece of those is
- * transposed by itself. For that the number of an element among them is written as its vector's and its
- * lane's, and each stage moves the highest bit to the end. */
+/* dst[q][r] = src[r][q * step] of up to lanes rows and as many columns as a piece has lanes, which lie
+ * together along q in src, and along r in dst. Pieces from each row make vectors, so that each piece of
+ * those is transposed by itself. For that the number of an element among them is written as its vector's
+ * and its lane's, and each stage moves the highest bit to the end. All rows of src must be there. */
+static inline __attribute__((always_inline)) void FC_NAME(transpose_strip)(
+    char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
+    ptrdiff_t columns, const int step)
+{
+    FC_VECTOR v[FC_PIECE_LANES], w[FC_PIECE_LANES];
+FC_UNROLL
+    for (int i = 0; i < FC_PIECE_LANES; i++)
+        v[i] = FC_NAME(load_pieces)(src + i * src_row, FC_PIECE_LANES * src_row);
+FC_UNROLL
+    for (int s = 1; s < FC_PIECE_LANES; s *= 2) {
+FC_UNROLL
+        for (int i = 0; i < FC_PIECE_LANES / 2; i++) {
+            w[2 * i] = FC_SHUFFLE(v[i], v[i + FC_PIECE_LANES / 2], FC_LOW);
+            w[2 * i + 1] = FC_SHUFFLE(v[i], v[i + FC_PIECE_LANES / 2], FC_HIGH);
+        }
+FC_UNROLL
+        for (int i = 0; i < FC_PIECE_LANES; i++)
+            v[i] = w[i];
+    }
+FC_UNROLL
+    for (int i = 0; i < FC_PIECE_LANES; i += step)
+        if (i < columns) {
+            if (rows == FC_LANES)
+                FC_NAME(store)(dst + i / step * dst_row, v[i]);
+            else
+                FC_NAME(store_part)(dst + i / step * dst_row, v[i], rows);
+        }
+}
+
+/* The same of up to lanes columns, all of which need not be there. */
 static inline __attribute__((always_inline)) void FC_NAME(transpose)(
     char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
     ptrdiff_t columns, const int step)
 {
-    FC_VECTOR some[FC_LANES], v[FC_PIECE_LANES], w[FC_PIECE_LANES];
+    FC_VECTOR some[FC_LANES];
     if (rows < FC_LANES || columns < FC_LANES) {
 FC_UNROLL
         for (int i = 0; i < FC_LANES; i++)
@@ -66,31 +96,9 @@ FC_UNROLL
         src_row = FC_BYTES;
     }
 FC_UNROLL
-    for (int q = 0; q < FC_LANES; q += FC_PIECE_LANES) {
-FC_UNROLL
-        for (int i = 0; i < FC_PIECE_LANES; i++)
-            v[i] = FC_NAME(load_pieces)(src + i * src_row + q * FC_SIZE, FC_PIECE_LANES * src_row);
-FC_UNROLL
-        for (int s = 1; s < FC_PIECE_LANES; s *= 2) {
-FC_UNROLL
-            for (int i = 0; i < FC_PIECE_LANES / 2; i++) {
-                w[2 * i] = FC_SHUFFLE(v[i], v[i + FC_PIECE_LANES / 2], FC_LOW);
-                w[2 * i + 1] = FC_SHUFFLE(v[i], v[i + FC_PIECE_LANES / 2], FC_HIGH);
-            }
-FC_UNROLL
-            for (int i = 0; i < FC_PIECE_LANES; i++)
-                v[i] = w[i];
-        }
-FC_UNROLL
-        for (int i = 0; i < FC_PIECE_LANES; i += step)
-            if (q + i < columns) {
-                char *const to = dst + (q + i) / step * dst_row;
-                if (rows == FC_LANES)
-                    FC_NAME(store)(to, v[i]);
-                else
-                    FC_NAME(store_part)(to, v[i], rows);
-            }
-    }
+    for (int q = 0; q < FC_LANES; q += FC_PIECE_LANES)
+        FC_NAME(transpose_strip)(dst + q / step * dst_row, dst_row, src + q * FC_SIZE, src_row, rows,
+                                 columns - q, step);
 }
 
 /* Where the i-th block along an axis begins: the last ends where the axis does. */
@@ -104,7 +112,8 @@ static inline ptrdiff_t FC_NAME(block)(ptrdiff_t i, ptrdiff_t size)
 #define FC_COPY_AHEAD 192
 
 /* `transpose` of any numbers of rows, channels if it packs them and else pixels, and of columns. Where
- * the cache lines of all channels begin at the same pixel, so do blocks. */
+ * the cache lines of all channels begin at the same pixel, so do blocks. Channels are spread a few at a
+ * time: of the lines of many that share a set of L1 some would leave it before they are written. */
 static inline __attribute__((always_inline)) void FC_NAME(copy_blocks)(
     char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
     ptrdiff_t columns, const int packs, const int step)
@@ -115,6 +124,20 @@ static inline __attribute__((always_inline)) void FC_NAME(copy_blocks)(
     ptrdiff_t first = (lead & 63) / FC_SIZE % FC_LANES; /* before it is a part of a block */
     if (channel % 64 || first % step || inner < 2 * FC_LANES)
         first = 0;
+    if (!packs && rows >= FC_LANES && columns >= FC_PIECE_LANES) {
+        for (ptrdiff_t i = 0; i < columns; i += FC_PIECE_LANES)
+            for (ptrdiff_t j = first ? first - FC_LANES : 0; j < rows; j += FC_LANES) {
+                const ptrdiff_t q = i + FC_PIECE_LANES <= columns ? i : columns - FC_PIECE_LANES;
+                const ptrdiff_t r = j < 0 ? 0 : FC_NAME(block)(j, rows);
+                char *const to = dst + q * dst_row + r * FC_SIZE;
+FC_UNROLL
+                for (int k = 0; k < FC_PIECE_LANES; k++)
+                    __builtin_prefetch(to + FC_COPY_AHEAD + k * dst_row, 0, 2);
+                FC_NAME(transpose_strip)(to, dst_row, src + r * src_row + q * FC_SIZE, src_row, FC_LANES,
+                                         FC_PIECE_LANES, 1);
+            }
+        return;
+    }
     for (ptrdiff_t i = 0; i < outer; i += FC_LANES)
         for (ptrdiff_t j = first ? first - FC_LANES : 0; j < inner; j += FC_LANES) {
             const ptrdiff_t across = FC_NAME(block)(i, outer);
