@@ -84,3 +84,6 @@ cdef class Plan(Base):
     cdef void finish(self, const Arrays *arrays, const Blocking *b, ptrdiff_t position,
                      ptrdiff_t channel, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
                      const char *products, const Steps *steps, char *stage) noexcept nogil
+    cdef void put_staged(self, const Array *out, char *first, const char *stage, ptrdiff_t pixel,
+                         ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t channel,
+                         ptrdiff_t width) noexcept nogil

@@ -301,9 +301,10 @@ cdef class Plan(Base):
         cdef char *stage = work + b.taps_bytes
         cdef fc_winograd_input t
         cdef Tiles tiles
+        cdef bint together
         cdef ptrdiff_t item = self.filter.table.itemsize, lanes = self.filter.table.lanes
         cdef ptrdiff_t chunk = 0, c, i, j, tap, column, phase
-        cdef ptrdiff_t row, col, count, width, run_count, phases = self.phases
+        cdef ptrdiff_t row, col, count, width, run_count, low, high, phases = self.phases
         cdef ptrdiff_t step = self.m_w * self.stride_w   # from tile to tile
         cdef ptrdiff_t most = phases * ((b.columns // phases - self.n_w) // step + 1)
         cdef ptrdiff_t rows[9]
@@ -317,17 +318,27 @@ cdef class Plan(Base):
             tiles = self.tiles_at(first, min(last, first + most))
             count = (tiles.cols - 1) * step + self.n_w   # columns of a phase
             width = count * phases
-            if b.stage_bytes:   # some channels at a time, so that L1 holds them
-                chunk = min(depth, b.stage_bytes // (self.n_h * width * lanes * item) * lanes)
+            low, high = self.size.h, -1   # rows of the image
             for i in range(self.n_h):
                 row = tiles.phase_h + self.dilation_h * (
                     tiles.row * self.m_h * self.stride_h + i)
                 rows[i] = NOTHING
                 if row < self.rows_read and tiles.phase_h < self.size.oh:   # phases may have no output
                     rows[i] = source_of(row - self.top, self.size.h, self.row_map, self.top)
+                if rows[i] >= 0:
+                    low, high = min(low, rows[i]), max(high, rows[i])
+            # rows that lie together are copied at once, without padding
+            together = (b.stage_bytes > 0 and self.size.w <= width and high - low < self.n_h
+                        and x.h == self.size.w * x.w)
+            if together:
+                width = self.size.w
+            if b.stage_bytes:   # some channels at a time, so that L1 holds them
+                chunk = min(depth, b.stage_bytes // (self.n_h * width * lanes * item) * lanes)
+            for i in range(self.n_h):
                 pixels[i], next_pixel[i] = unread if rows[i] == NOTHING else padding, 0
                 if rows[i] >= 0 and b.stage_bytes:
-                    pixels[i], next_pixel[i] = stage + i * width * chunk * item, chunk * item
+                    pixels[i] = stage + (rows[i] - low if together else i) * width * chunk * item
+                    next_pixel[i] = chunk * item
                 elif rows[i] >= 0:
                     pixels[i], next_pixel[i] = at(x, tiles.n, rows[i], 0, channel), x.w
             run_count = 0
@@ -343,7 +354,7 @@ cdef class Plan(Base):
                             taps[tap + i] = (
                                 unread if col == NOTHING or rows[i] == NOTHING else padding)
                         continue
-                    if b.stage_bytes:
+                    if b.stage_bytes and not together:
                         run_count = extended(runs, run_count, j, col, self.apart)
                         col = j
                     for i in range(self.n_h):
@@ -354,6 +365,11 @@ cdef class Plan(Base):
                 t.channels = depth - c
                 if b.stage_bytes:
                     t.channels = min(chunk, t.channels)
+                if together and high >= 0:
+                    self.filter.table.copy(
+                        stage, chunk * item, item, at(x, tiles.n, low, 0, channel + c), x.w, x.c,
+                        (high + 1 - low) * width, t.channels)
+                elif b.stage_bytes:
                     for i in range(self.n_h):
                         if rows[i] >= 0:
                             self.gather(x, tiles.n, rows[i], channel + c, t.channels, runs, run_count,
@@ -476,6 +492,18 @@ cdef class Plan(Base):
                     t.residual = at(&arrays.residual, tiles.n, y, x + self.apart * k, channel)
                     self.kind.output(&t)
             if b.staged:
-                for k in range(t.rows):
-                    put(self.filter.table, out, at(out, tiles.n, y + self.dilation_h * k, x, 0),
-                        self.apart * out.w, stage + k * t.out_row, pixel, cols, channel, width)
+                self.put_staged(out, at(out, tiles.n, y, x, 0), stage, pixel, t.rows, cols, channel,
+                                width)
+
+    cdef void put_staged(self, const Array *out, char *first, const char *stage, ptrdiff_t pixel,
+                         ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t channel,
+                         ptrdiff_t width) noexcept nogil:
+        """Spread the channels of some rows of outputs, all at once if they lie together in the image."""
+        cdef ptrdiff_t next_row = self.dilation_h * out.h, next_pixel = self.apart * out.w
+        if next_row == cols * next_pixel:
+            cols *= rows
+            rows = 1
+        for _ in range(rows):
+            put(self.filter.table, out, first, next_pixel, stage, pixel, cols, channel, width)
+            first += next_row
+            stage += cols * pixel
