@@ -175,10 +175,11 @@ def destination(
         raise TypeError(f"{called} must have dtype {dtype}; got {called}.dtype={out.dtype}")
     if out.shape != shape:
         raise ValueError(f"{called} must have shape {shape}; got {called}.shape={out.shape}")
-    if not (out.flags.writeable and out.flags.aligned):
-        flag = "aligned" if out.flags.writeable else "writeable"
+    flags = out.flags
+    if not (flags.writeable and flags.aligned):
+        flag = "aligned" if flags.writeable else "writeable"
         raise ValueError(f"{called} must be {flag}; got {called}.flags.{flag}=False")
-    if _overlaps_itself(out):
+    if not flags.forc and _overlaps_itself(out):
         raise ValueError(
             f"{called} must not overlap itself; "
             f"got {called}.shape={shape}, {called}.strides={out.strides}"
