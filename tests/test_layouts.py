@@ -212,6 +212,22 @@ PLANES = [
     ),
     Case((40, 90), 3, 24, (11, 11), stride=4, padding=2, num_threads=2),
     Case((40, 90), 3, 24, (7, 7), stride=2, padding=3, num_threads=2),
+    # columns of several strides, separated
+    *(
+        Case((5, w), 3, 17, (2, k), stride=(1, s), padding=p, bias=True)
+        for k, s, p in ((3, 3, 0), (4, 3, 2), (2, 3, 0), (5, 4, 2), (3, 5, 2), (10, 5, 3))
+        for w in (50, 89, 161)
+    ),
+    *(
+        depthwise((7, w), 5, (3, k), stride=(2, s), padding=p)
+        for k, s, p in ((3, 3, 1), (5, 3, 0), (1, 3, 0), (5, 4, 2), (2, 4, 0), (9, 7, 5))
+        for w in (50, 161)
+    ),
+    Case((5, 90), 6, 24, (3, 5), stride=(1, 3), padding=2, groups=3, num_threads=2),
+    depthwise((5, 90), 6, (3, 5), stride=(1, 4), padding=2, pad_mode="wrap"),
+    Case((700,), 1, 40, (10,), stride=5, dilation=2, num_threads=2),
+    # few outputs, interleaved
+    *(Case((9, w), 32, f, (3, 3), padding=1) for f in (1, 2, 3, 4) for w in (11, 40)),
     # tiles of several first pixels, side by side
     Case((9, 11), 9, 17, (3, 3), padding=12, dilation=12),
     Case((9, 40), 9, 17, (3, 3), padding=16, dilation=(2, 16), pad_mode="wrap"),

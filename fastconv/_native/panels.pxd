@@ -5,8 +5,8 @@ from fastconv._native.plan cimport Array, Arrays
 from fastconv._native.planes cimport Block, Blocking, Planar
 
 
-cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t dilation, ptrdiff_t rows,
-              ptrdiff_t cols) noexcept nogil
+cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t stride, ptrdiff_t dilation,
+              ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
 
 
 # Rows of outputs, and where the inputs of the first are.

@@ -9,7 +9,8 @@ from fastconv._native.plan cimport Array, Arrays, Plan as Base
 cdef struct Planes:
     ptrdiff_t rows
     Axis down
-    ptrdiff_t columns           # of a line that lie together: whole vectors
+    ptrdiff_t phases            # first columns whose every stride-th are read
+    ptrdiff_t columns           # of a phase of a line: whole vectors
     ptrdiff_t line, bytes       # of a line, of a channel
     ptrdiff_t group_bytes       # of a group's channels, and of vectors that reach beyond
     ptrdiff_t runs_bytes
@@ -19,6 +20,7 @@ cdef struct Planes:
 cdef struct Sources:
     Run *lines
     Run *columns
+    Run all                     # columns of all phases that are copied together: a transposition
     ptrdiff_t line_runs, column_runs
 
 
@@ -55,7 +57,7 @@ cdef class Planar(Base):
     cdef Planes planes_of(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
     cdef Sources begin_planes(self, const Planes *p, const Block *block, Run *runs,
                               char *copies) noexcept nogil
-    cdef ptrdiff_t find_columns(self, const Planes *p, const Block *block, Run *runs) noexcept nogil
+    cdef void find_columns(self, const Planes *p, const Block *block, Sources *s) noexcept nogil
     cdef void find_inputs(self, const Planes *p, bint taps_first, ptrdiff_t *inputs) noexcept nogil
     cdef void copy_planes(self, const Planes *p, const Sources *sources, const Array *x, ptrdiff_t n,
                           ptrdiff_t channel, char *dst) noexcept nogil

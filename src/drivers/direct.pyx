@@ -62,12 +62,12 @@ cdef class Plan(Base):
             filter.table.four_pixels > 0 and filter.twos > 1 and filter.parts * filter.depth_parts == 1
             and (multiply_cycles(filter.table) >= 1 or 2 * filter.reduction() * filter.slab_width * (
                 filter.table.itemsize) <= JOINED_BYTES))
-        # longer strides are copied one by one; what lies in the padding would be multiplied
-        self.panels_pay = (not filter.dot and self.stride_w <= 2 and 10 * self.share >= 9
+        # what lies in the padding would be multiplied
+        self.panels_pay = (not filter.dot and 10 * self.share >= 9
                            and panels.pay(
                                filter, self.pointwise,
                                self.stride_w == 1 and (z.oh == 1 or not self.reads_padding(z)),
-                               self.dilation_w, z.oh, z.ow))
+                               self.stride_w, self.dilation_w, z.oh, z.ow))
 
     cdef void take_tiles(self, ptrdiff_t pixels) noexcept nogil:
         """Find what depends on the tallest tile."""

@@ -51,8 +51,8 @@ cdef inline bint whole_lines(Filter filter) noexcept nogil:
     return filter.table.lanes * filter.table.itemsize == L1_LINE
 
 
-cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t dilation, ptrdiff_t rows,
-              ptrdiff_t cols) noexcept nogil:
+cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t stride, ptrdiff_t dilation,
+              ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     """Whether panels should be faster than to transpose the image. `in_place`: most is not copied."""
     cdef ptrdiff_t spare = MOST_SPARE
     if pointwise:
@@ -63,6 +63,9 @@ cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t dilation, 
         if not whole_lines(filter) or not in_place:
             return False
         spare = SPARE_PERCENT
+    # what is left out of an image, or read for many outputs, takes longer from planes
+    if stride > 2 and (filter.kw == 1 or filter.reduction() > MOST_STEPS):
+        return False
     return (filter.set_width >= LEAST_WIDTH and (pointwise or filter.depth_parts == 1)
             and (filter.kw - 1) * dilation <= MOST_SPAN
             and 100 * vectors_of(filter.table, cols, pointwise) * filter.table.lanes <= (

@@ -18,6 +18,7 @@ cdef enum:
     LEAST_VECTORS = 4          # of a block's columns: as many as a kernel takes at a time
     MOST_SPAN = 16             # blocks of so few columns that a filter may reach over
     PLANE_BYTES = 24 << 10     # of a group's planes, if that can be
+    LEAST_PHASES = 3           # that are transposed
 
 
 cdef class Planar(Base):
@@ -60,17 +61,20 @@ cdef class Planar(Base):
         p.columns = lanes * ceil_div(
             (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1,
             self.stride_w * lanes)
-        p.line = self.stride_w * p.columns * item
+        p.phases = self.stride_w
+        if self.dilation_w == 1:
+            p.phases = min(p.phases, self.filter.kw)
+        p.line = p.phases * p.columns * item
         # an odd number of lines, or channels would share few sets of L1
         p.bytes = (ceil_div(p.down.count * p.line, L1_LINE) | 1) * L1_LINE
         p.group_bytes = L1_LINE * ceil_div(self.filter.depth * p.bytes + 2 * lanes * item, L1_LINE)
-        p.runs_bytes = (p.down.count + self.stride_w * p.columns) * sizeof(Run)
+        p.runs_bytes = (p.down.count + p.phases * p.columns) * sizeof(Run)
         return p
 
     cdef Sources begin_planes(self, const Planes *p, const Block *block, Run *runs,
                               char *copies) noexcept nogil:
         """Find where the inputs of a block come from, the same for all channels, and fill in padding."""
-        cdef ptrdiff_t item = self.filter.table.itemsize, i, source, found = 0, found_columns = 0
+        cdef ptrdiff_t item = self.filter.table.itemsize, i, source, found = 0, found_columns
         cdef ptrdiff_t lines = p.down.count - (p.rows - block.rows) * p.down.per_output
         cdef Sources s
         s.lines, s.columns = runs, runs + p.down.count
@@ -81,32 +85,43 @@ cdef class Planar(Base):
                                self.size.h, self.row_map, self.top)
             s.line_runs = extended(s.lines, s.line_runs, i, source, 1)
             found += source >= 0
-        s.column_runs = self.find_columns(p, block, s.columns)
+        self.find_columns(p, block, &s)
+        found_columns = p.phases * s.all.count
         for i in range(s.column_runs):
             found_columns += s.columns[i].count
         # also what is multiplied, but no part of an output
-        if found < p.down.count or found_columns < self.stride_w * p.columns:
+        if found < p.down.count or found_columns < p.phases * p.columns:
             self.filter.table.copy(copies, item, item, self.pad(), 0, 0,
                                    self.filter.depth * p.bytes // item, 1)
         return s
 
-    cdef ptrdiff_t find_columns(self, const Planes *p, const Block *block, Run *runs) noexcept nogil:
-        """Where the columns of lines come from; returns how many runs there are."""
+    cdef void find_columns(self, const Planes *p, const Block *block, Sources *s) noexcept nogil:
+        """Where the columns of lines come from."""
         cdef ptrdiff_t step = self.stride_w, first = block.col * step - self.left, i, j, low, high
         cdef ptrdiff_t columns = (block.cols - 1) * step + (self.filter.kw - 1) * self.dilation_w + 1
-        cdef ptrdiff_t count = 0
-        for j in range(min(step, columns)):   # of each phase: every step-th from j on
+        cdef ptrdiff_t right = self.size.w - first, count = 0
+        s.all = Run(0, 0, 0)
+        if p.phases >= LEAST_PHASES and self.col_map == NULL:
+            low = first_inside(-first, step)
+            high = min(ceil_div(columns, step), first_inside(right - p.phases + 1, step))
+            if low + self.filter.table.lanes <= high:
+                s.all = Run(low, first + low * step, high - low)
+        for j in range(min(p.phases, columns)):   # every step-th from j on
             low, high = 0, ceil_div(columns - j, step)
             if self.col_map == NULL:
-                low = first_inside(-first - j, step)
-                high = min(high, first_inside(self.size.w - first - j, step))
-                count = appended(runs, count, j * p.columns + low, first + j + low * step, high - low)
+                low, high = first_inside(-first - j, step), min(high, first_inside(right - j, step))
+                if s.all.count:
+                    count = appended(s.columns, count, j * p.columns + low, first + j + low * step,
+                                     s.all.first - low)
+                    low = s.all.first + s.all.count
+                count = appended(
+                    s.columns, count, j * p.columns + low, first + j + low * step, high - low)
                 continue
             for i in range(high):
                 count = extended(
-                    runs, count, j * p.columns + i,
+                    s.columns, count, j * p.columns + i,
                     source_of(first + j + i * step, self.size.w, self.col_map, self.left), step)
-        return count
+        s.column_runs = count
 
     cdef void find_inputs(self, const Planes *p, bint taps_first, ptrdiff_t *inputs) noexcept nogil:
         """Bytes from the first input of an output to all: [kh][kw][in], or [kh][in][kw]."""
@@ -126,8 +141,14 @@ cdef class Planar(Base):
         cdef ptrdiff_t item = self.filter.table.itemsize, c, i, j
         cdef const Run *lines = sources.lines
         cdef const Run *columns = sources.columns
+        cdef const Run *all = &sources.all
         for c in range(channel, channel + self.filter.depth):
             for i in range(sources.line_runs):
+                for j in range(lines[i].count if all.count else 0):
+                    self.filter.table.copy(
+                        dst + (lines[i].first + j) * p.line + all.first * item, item,
+                        p.columns * item, at(x, n, lines[i].source + j, all.source, c),
+                        self.stride_w * x.w, x.w, all.count, p.phases)
                 for j in range(sources.column_runs):
                     self.filter.table.copy(
                         dst + lines[i].first * p.line + columns[j].first * item, p.line, item,

@@ -158,54 +158,64 @@ FC_UNROLL
 }
 
 #if defined(__AVX2__)
-/* dst[q][r] = src[r][q] of a few rows and at least as many columns as lanes, where dst has no gaps: each
- * vector of it is a permutation of one of every row, of which it takes every rows-th lane. */
-static inline __attribute__((always_inline)) void FC_NAME(interleave)(char *dst, const char *src,
-                                                                      ptrdiff_t src_row,
-                                                                      const int rows, ptrdiff_t columns)
+/* dst[q][r] = src[r][q] of a few rows and at least as many columns as lanes, or (not `packs`) the other way,
+ * dst[r][q] = src[q][r]; where r is the second index, there are no gaps. Each vector of dst is a permutation
+ * of one of src in every row, of each of which it takes some lanes. */
+static inline __attribute__((always_inline)) void FC_NAME(permute_rows)(
+    char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, const int rows,
+    ptrdiff_t columns, const int packs)
 {
+    const ptrdiff_t next_from = packs ? src_row : FC_BYTES, next_to = packs ? FC_BYTES : dst_row;
     for (ptrdiff_t q = 0; q < columns; q += FC_LANES) {
-        const ptrdiff_t column = FC_NAME(block)(q, columns);
-        const char *const from = src + column * FC_SIZE;
-        char *const to = dst + column * rows * FC_SIZE;
+        const ptrdiff_t column = FC_NAME(block)(q, columns) * FC_SIZE;
+        const char *const from = src + (packs ? column : column * rows);
+        char *const to = dst + (packs ? column * rows : column);
 FC_UNROLL
         for (int i = 0; i < rows; i++) {
             FC_VECTOR v = {0};
-            FC_MASK lane, row;
+            FC_MASK lane, vector;
 FC_UNROLL
             for (int l = 0; l < FC_LANES; l++) {
-                lane[l] = (i * FC_LANES + l) / rows;
-                row[l] = (i * FC_LANES + l) % rows;
+                const int packed = packs ? i * FC_LANES + l : l * rows + i; /* place among all */
+                lane[l] = packs ? packed / rows : packed % FC_LANES;
+                vector[l] = packs ? packed % rows : packed / FC_LANES;
             }
 FC_UNROLL
             for (int r = 0; r < rows; r++)
-                v = FC_NAME(select)(row == r, FC_NAME(permute)(FC_NAME(load)(from + r * src_row), lane), v);
-            FC_NAME(store)(to + i * FC_BYTES, v);
+                v = FC_NAME(select)(
+                    vector == r, FC_NAME(permute)(FC_NAME(load)(from + r * next_from), lane), v);
+            FC_NAME(store)(to + i * next_to, v);
         }
     }
 }
-
-static int FC_NAME(interleave_few)(char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row,
-                                   ptrdiff_t rows, ptrdiff_t columns)
-{
-    if (dst_row != rows * FC_SIZE || columns < FC_LANES)
-        return 0;
-    if (rows == 2)
-        FC_NAME(interleave)(dst, src, src_row, 2, columns);
-    else if (rows == 3)
-        FC_NAME(interleave)(dst, src, src_row, 3, columns);
-    else if (rows == 4)
-        FC_NAME(interleave)(dst, src, src_row, 4, columns);
-    else
-        return 0;
-    return 1;
-}
 #endif
 
-/* One by one, in blocks of a cache line's elements each way, so that no line is fetched twice. */
-static void FC_NAME(copy_each)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
-                               const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
-                               ptrdiff_t pixels, ptrdiff_t channels)
+/* The same of two to four rows; 0 if these are others, or there are gaps. */
+static inline __attribute__((always_inline)) int FC_NAME(copy_few)(
+    char *dst, ptrdiff_t dst_row, const char *src, ptrdiff_t src_row, ptrdiff_t rows,
+    ptrdiff_t columns, const int packs)
+{
+#if defined(__AVX2__)
+    if ((packs ? dst_row : src_row) != rows * FC_SIZE || columns < FC_LANES)
+        return 0;
+    if (rows == 2)
+        FC_NAME(permute_rows)(dst, dst_row, src, src_row, 2, columns, packs);
+    else if (rows == 3)
+        FC_NAME(permute_rows)(dst, dst_row, src, src_row, 3, columns, packs);
+    else if (rows == 4)
+        FC_NAME(permute_rows)(dst, dst_row, src, src_row, 4, columns, packs);
+    return 2 <= rows && rows <= 4;
+#else
+    (void)dst, (void)dst_row, (void)src, (void)src_row, (void)rows, (void)columns, (void)packs;
+    return 0;
+#endif
+}
+
+/* One by one, in blocks of a cache line's elements each way, so that no line is fetched twice. (Inlined,
+ * as numbers that are known make it 1.2 times as fast.) */
+static inline __attribute__((always_inline)) void FC_NAME(copy_each)(
+    char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel, const char *src, ptrdiff_t src_pixel,
+    ptrdiff_t src_channel, ptrdiff_t pixels, ptrdiff_t channels)
 {
     const ptrdiff_t block = 64 / (ptrdiff_t)sizeof(FC_T);
     for (ptrdiff_t p0 = 0; p0 < pixels; p0 += block) {
@@ -291,15 +301,17 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
         else
             FC_NAME(copy_lines)(dst, dst_pixel, src, src_pixel, pixels, channels);
     } else if (dst_channel == item && src_pixel == item) {
-#if defined(__AVX2__)
-        if (FC_NAME(interleave_few)(dst, dst_pixel, src, src_channel, channels, pixels))
+        if (!FC_NAME(copy_few)(dst, dst_pixel, src, src_channel, channels, pixels, 1))
+            FC_NAME(copy_blocks)(dst, dst_pixel, src, src_channel, channels, pixels, 1, 1);
+    } else if (src_channel == item && dst_pixel == item) {
+        if (FC_NAME(copy_few)(dst, dst_channel, src, src_pixel, channels, pixels, 0))
             return;
-#endif
-        FC_NAME(copy_blocks)(dst, dst_pixel, src, src_channel, channels, pixels, 1, 1);
+        if (channels < FC_PIECE_LANES)
+            FC_NAME(copy_each)(dst, dst_channel, item, src, item, src_pixel, channels, pixels);
+        else
+            FC_NAME(copy_blocks)(dst, dst_channel, src, src_pixel, pixels, channels, 0, 1);
     } else if (dst_channel == item && src_pixel == 2 * item)
         FC_NAME(copy_blocks)(dst, dst_pixel, src, src_channel, channels, 2 * pixels - 1, 1, 2);
-    else if (src_channel == item && dst_pixel == item)
-        FC_NAME(copy_blocks)(dst, dst_channel, src, src_pixel, pixels, channels, 0, 1);
     else if (dst_channel == item && src_channel == 0 && src_pixel == 0)
         FC_NAME(fill)(dst, dst_pixel, src, pixels, channels);
     else if (dst_channel == item && src_channel == 2 * item)
