@@ -125,7 +125,6 @@ cdef class Plan(Base):
         char *copy) noexcept nogil
     cdef ptrdiff_t find_columns(self, const Call *call, ptrdiff_t left, const Axis *h,
                                 Run *runs) noexcept nogil
-    cdef ptrdiff_t column_step(self, const Axis *h) noexcept nogil
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
         ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
         ptrdiff_t channel, ptrdiff_t sets) noexcept nogil

@@ -114,6 +114,8 @@ cdef inline Array array_of(const Py_buffer *view) noexcept nogil:
                          view.strides[view.ndim - 1], 0, 0, 0, 0)
     cdef ptrdiff_t[3] sizes, steps
     cdef int count = 0, i
+    if view.shape[1] == 1:   # of axes of one element NumPy gives any stride
+        a.h = view.shape[2] * a.w
     for i in range(3, view.ndim):   # as few axes as lead to all channels
         if view.shape[i] == 1:
             continue

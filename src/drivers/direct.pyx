@@ -680,9 +680,12 @@ cdef class Plan(Base):
 
     cdef ptrdiff_t find_columns(self, const Call *call, ptrdiff_t left, const Axis *h,
                                 Run *runs) noexcept nogil:
-        """Where a copy's columns come from, -1 for padding; returns how many runs there are."""
-        cdef ptrdiff_t width = call.size.w, count = 0, i, source, low, high
-        cdef ptrdiff_t step = self.column_step(h)
+        """Where a copy's columns come from, -1 for padding; returns how many runs there are.
+
+        Of a copy of each output's taps, a run has the same tap of neighbouring outputs.
+        """
+        cdef ptrdiff_t width = call.size.w, count = 0, i, source, low, high, tap, output
+        cdef ptrdiff_t taps = 1 if h.every else self.filter.kw, step = 1 if h.every else self.stride_w
         cdef Run *run = runs
         if h.every and self.col_map == NULL:
             low = min(h.count, max(0, -left))
@@ -690,20 +693,19 @@ cdef class Plan(Base):
             count = appended(runs, count, 0, -1, low)
             count = appended(runs, count, low, left + low, high - low)
             return appended(runs, count, high, -1, h.count - high)
-        for i in range(h.count):
-            source = source_of(tap_of(i, left, h, self.filter.kw, self.stride_w, self.dilation_w),
-                               width, self.col_map, self.left)
-            if count and (run.source < 0 if source < 0
-                          else run.source >= 0 and source == run.source + step * run.count):
-                run.count += 1
-            else:
-                run = runs + count
-                count = appended(runs, count, i, source, 1)
+        for tap in range(taps):
+            for output in range(h.count // taps):
+                i = output * taps + tap
+                source = source_of(
+                    tap_of(i, left, h, self.filter.kw, self.stride_w, self.dilation_w),
+                    width, self.col_map, self.left)
+                if output and (run.source < 0 if source < 0
+                               else run.source >= 0 and source == run.source + step * run.count):
+                    run.count += 1
+                else:
+                    run = runs + count
+                    count = appended(runs, count, i, source, 1)
         return count
-
-    cdef ptrdiff_t column_step(self, const Axis *h) noexcept nogil:
-        """Between the inputs of a run of columns."""
-        return self.stride_w if self.filter.kw == 1 and not h.every else 1
 
     cdef void copy_input(self, const Call *call, char *work, char *dst, ptrdiff_t pixel,
                          ptrdiff_t n, ptrdiff_t top, const Axis *v, ptrdiff_t left, const Axis *h,
@@ -720,6 +722,9 @@ cdef class Plan(Base):
         cdef char *plane
         cdef ptrdiff_t count = self.find_columns(call, left, h, runs), i, j, s, source
         cdef ptrdiff_t src_pixel, src_channel
+        # from column to column of a run
+        cdef ptrdiff_t next_pixel = pixel * (1 if h.every else self.filter.kw)
+        cdef ptrdiff_t next_source = call.x.w * (1 if h.every else self.stride_w)
         for i in range(v.count):
             source = tap_of(i, top, v, self.filter.kh, self.stride_h, self.dilation_h)
             source = source_of(source, call.size.h, self.row_map, self.top)
@@ -734,8 +739,8 @@ cdef class Plan(Base):
                         src, src_pixel, src_channel = pad, 0, 0
                     else:
                         src = at(&call.x, n, source, run.source, channel + s * self.depth)
-                        src_pixel, src_channel = self.column_step(h) * call.x.w, call.x.c
-                    self.filter.table.copy(plane + run.first * pixel, pixel, item, src, src_pixel,
+                        src_pixel, src_channel = next_source, call.x.c
+                    self.filter.table.copy(plane + run.first * pixel, next_pixel, item, src, src_pixel,
                                            src_channel, run.count, self.depth)
             dst += h.count * pixel
 

@@ -222,8 +222,8 @@ static inline __attribute__((always_inline)) void FC_NAME(copy_each)(
         const ptrdiff_t p1 = p0 + block < pixels ? p0 + block : pixels;
         for (ptrdiff_t c0 = 0; c0 < channels; c0 += block) {
             const ptrdiff_t c1 = c0 + block < channels ? c0 + block : channels;
-            for (ptrdiff_t p = p0; p < p1; p++)
-                for (ptrdiff_t c = c0; c < c1; c++)
+            for (ptrdiff_t c = c0; c < c1; c++)
+                for (ptrdiff_t p = p0; p < p1; p++)
                     *(FC_T *)(dst + p * dst_pixel + c * dst_channel) =
                         *(const FC_T *)(src + p * src_pixel + c * src_channel);
         }
@@ -295,6 +295,8 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
                           ptrdiff_t channels)
 {
     const ptrdiff_t item = FC_SIZE, bytes = channels * item;
+    if (pixels == 1)
+        dst_pixel = src_pixel = 0; /* they mean nothing */
     if (dst_channel == item && src_channel == item) {
         if (dst_pixel == bytes && src_pixel == bytes)
             memcpy(dst, src, (size_t)(pixels * bytes));
