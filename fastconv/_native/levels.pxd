@@ -166,6 +166,8 @@ cdef extern from "table.h":
         int itemsize, lanes, pixels, vectors, four_pixels
         fc_tile_function dense[4][14]
         fc_panel_function panel[2][14]
+        int few_vectors[4]
+        fc_panel_function few[4]
         int dot_pixels[4]
         fc_tile_function dot[4][14]
         int lanewise_pixels[2][3]

@@ -22,6 +22,7 @@ cdef struct Sources:
     Run *columns
     Run all                     # columns of all phases that are copied together: a transposition
     ptrdiff_t line_runs, column_runs
+    bint gaps                   # padding is filled in with each channel
 
 
 # How a call is cut: `rows` x `cols` output pixels to a block, and a chunk of groups or slabs.
@@ -55,10 +56,11 @@ cdef class Planar(Base):
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil
     cdef Block block_of(self, const Blocking *b, ptrdiff_t index) noexcept nogil
     cdef Planes planes_of(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil
-    cdef Sources begin_planes(self, const Planes *p, const Block *block, Run *runs,
-                              char *copies) noexcept nogil
+    cdef Sources begin_planes(self, const Planes *p, const Block *block, Run *runs, char *copies,
+                              bint again) noexcept nogil
     cdef void find_columns(self, const Planes *p, const Block *block, Sources *s) noexcept nogil
     cdef void find_inputs(self, const Planes *p, bint taps_first, ptrdiff_t *inputs) noexcept nogil
+    cdef void fill_gaps(self, const Planes *p, const Sources *sources, char *dst) noexcept nogil
     cdef void copy_planes(self, const Planes *p, const Sources *sources, const Array *x, ptrdiff_t n,
                           ptrdiff_t channel, char *dst) noexcept nogil
 

@@ -63,7 +63,7 @@ cdef class Plan(Base):
             and (multiply_cycles(filter.table) >= 1 or 2 * filter.reduction() * filter.slab_width * (
                 filter.table.itemsize) <= JOINED_BYTES))
         # what lies in the padding would be multiplied
-        self.panels_pay = (not filter.dot and 10 * self.share >= 9
+        self.panels_pay = (10 * self.share >= 9
                            and panels.pay(
                                filter, self.pointwise,
                                self.stride_w == 1 and (z.oh == 1 or not self.reads_padding(z)),

@@ -11,7 +11,7 @@ from libc.string cimport memset
 from fastconv._native.axes cimport Run
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    FC_PANEL_AHEAD, fc_panel, fc_table, fc_tile, fc_tile_function, l2_bytes,
+    FC_PANEL_AHEAD, fc_panel, fc_panel_function, fc_table, fc_tile, fc_tile_function, l2_bytes,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
@@ -55,19 +55,27 @@ cdef bint pay(Filter filter, bint pointwise, bint in_place, ptrdiff_t stride, pt
               ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
     """Whether panels should be faster than to transpose the image. `in_place`: most is not copied."""
     cdef ptrdiff_t spare = MOST_SPARE
+    cdef bint few = filter.depth <= FEW_INPUTS or filter.reduction() <= MOST_STEPS
     if pointwise:
         rows, cols = 1, rows * cols
-        if not whole_lines(filter) and filter.reduction() > SHORT_STEPS:
-            return False
-    elif filter.reduction() > MOST_STEPS and filter.depth > FEW_INPUTS:
-        if not whole_lines(filter) or not in_place:
-            return False
-        spare = SPARE_PERCENT
     # what is left out of an image, or read for many outputs, takes longer from planes
     if stride > 2 and (filter.kw == 1 or filter.reduction() > MOST_STEPS):
         return False
-    return (filter.set_width >= LEAST_WIDTH and (pointwise or filter.depth_parts == 1)
-            and (filter.kw - 1) * dilation <= MOST_SPAN
+    if filter.dot:   # a tile loads inputs for few multiply-adds, again for each tap unless L1 holds them
+        if not few and filter.kh * filter.kw >= SHARING and (
+                filter.depth > filter.table.lanes * filter.table.itemsize
+                or (filter.set_width == 1 and filter.kh > 1)):
+            return False
+    elif filter.set_width < LEAST_WIDTH:
+        return False
+    elif pointwise:
+        if not whole_lines(filter) and filter.reduction() > SHORT_STEPS:
+            return False
+    elif not few:
+        if not whole_lines(filter) or not in_place:
+            return False
+        spare = SPARE_PERCENT
+    return ((pointwise or filter.depth_parts == 1) and (filter.kw - 1) * dilation <= MOST_SPAN
             and 100 * vectors_of(filter.table, cols, pointwise) * filter.table.lanes <= (
                 (100 + spare) * cols))
 
@@ -84,7 +92,10 @@ cdef class Plan(Planar):
             z.h, z.w = 1, z.h * z.w
             z.oh, z.ow = self.rows, self.cols = z.h, z.w
             self.joined = z.w * filter.table.itemsize > self.image_row
+        self.steps = filter.kh * filter.kw * filter.depth
         self.panel_pixels = filter.table.vectors * filter.table.lanes
+        if filter.dot:
+            self.panel_pixels = filter.table.few_vectors[filter.slab_width - 1] * filter.table.lanes
         self.panel_bytes = self.panel_pixels * filter.table.itemsize
         # an odd number of lines, or all pixels would share few sets of L1
         self.pitch = (ceil_div(filter.depth * filter.table.itemsize, L1_LINE) | 1) * L1_LINE
@@ -93,7 +104,7 @@ cdef class Plan(Planar):
         if self.joined and not arrays.x.h == arrays.out.h == self.image_row:
             return False
         # tiles of short vectors read all inputs more often
-        return whole_lines(self.filter) or not self.pointwise or arrays.x.c % SHARED_SETS != 0
+        return self.filter.dot or whole_lines(self.filter) or not self.pointwise or arrays.x.c % SHARED_SETS != 0
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """The blocking that should take least time: L2 holds a block's inputs and some weights."""
@@ -118,8 +129,10 @@ cdef class Plan(Planar):
                 break
             b.chunks = ceil_div(slabs, b.chunk - 1)
         best.chunks *= self.filter.sets
-        best.bytes = L1_LINE + self.inputs_bytes()
-        if self.pointwise:
+        best.bytes = L1_LINE + self.inputs_bytes() + self.weights_bytes(best.chunk)
+        if self.pointwise and self.filter.dot:
+            best.bytes += self.inputs_bytes() + self.filter.depth * self.filter.table.lanes * self.filter.table.itemsize
+        elif self.pointwise:
             best.bytes += self.filter.table.lanes * (
                 self.pitch + self.filter.slab_width * self.filter.table.itemsize)
         else:
@@ -128,7 +141,13 @@ cdef class Plan(Planar):
 
     cdef ptrdiff_t inputs_bytes(self) noexcept nogil:
         """Of the places of a pixel's inputs."""
-        return (self.filter.reduction() + FC_PANEL_AHEAD) * sizeof(ptrdiff_t)
+        return (self.steps + FC_PANEL_AHEAD) * sizeof(ptrdiff_t)
+
+    cdef ptrdiff_t weights_bytes(self, ptrdiff_t slabs) noexcept nogil:
+        """Of weights that are packed for dot products, unpacked."""
+        if not self.filter.dot:
+            return 0
+        return slabs * self.filter.slab_width * self.steps * self.filter.table.itemsize
 
     cdef ptrdiff_t input_bytes(self, const Blocking *b) noexcept nogil:
         """Of a block's inputs."""
@@ -150,16 +169,17 @@ cdef class Plan(Planar):
         cdef const fc_table *table = self.filter.table
         cdef ptrdiff_t width = min(self.filter.slab_width, self.filter.set_width)
         cdef ptrdiff_t tiles = ceil_div(width, table.pixels)
+        cdef double wide = self.panel_pixels / table.lanes
         cdef double panels = b.rows * vectors_of(
-            table, min(b.cols, self.cols), self.pointwise) / table.vectors
+            table, min(b.cols, self.cols), self.pointwise) / wide
         # of the mean block over the largest
         cdef double mean = self.rows * vectors_of(table, self.cols, self.pointwise) / (
-            table.vectors * panels * b.row_blocks * b.col_blocks)
+            wide * panels * b.row_blocks * b.col_blocks)
         cdef double filters = <double>b.chunk * self.filter.slab_width * table.itemsize * (
             self.filter.reduction())
         cdef double streamed = streaming(self.input_bytes(b), self.image_bytes())
         cdef double one = costs().item + panels * b.chunk * tiles * tile_cycles(
-            table, <double>width / tiles, table.vectors, 1, self.filter.reduction())
+            table, <double>width / tiles * wide / table.vectors, table.vectors, 1, self.steps)
         b.items = self.size.n * b.row_blocks * b.col_blocks * b.chunks * self.filter.sets
         if not self.pointwise:
             one += self.input_bytes(b) / L1_LINE * costs().copy
@@ -179,7 +199,8 @@ cdef class Plan(Planar):
         cdef ptrdiff_t s = block.chunk // chunks, first = block.chunk % chunks * b.chunk
         cdef ptrdiff_t end = min(first + b.chunk, self.filter.slabs), rest = 0, i
         cdef ptrdiff_t *inputs = <ptrdiff_t *>work
-        cdef char *copies = work + self.inputs_bytes()
+        cdef char *weights = work + self.inputs_bytes()
+        cdef char *copies = weights + self.weights_bytes(b.chunk)
         cdef char *out = at(&arrays.out, block.n, block.row, block.col,
                             s * self.filter.set_width + self.filter.start(first))
         cdef Pixels pixels
@@ -193,16 +214,27 @@ cdef class Plan(Planar):
             pixels.x = at(&arrays.x, block.n, block.row * self.stride_h - self.top,
                           block.col - self.left, s * self.filter.depth)
             pixels.x_row, pixels.fetch = self.stride_h * arrays.x.h, self.panel_bytes
+            if self.filter.dot and not self.pointwise:
+                pixels.fetch = 0   # neighbouring taps read the same lines
         else:
             pixels.x, pixels.fetch = copies, 0
             pixels.x_row = self.copy_block(arrays, b, &block, s, inputs, copies)
             lap(&timer, COPIES)
         for i in range(FC_PANEL_AHEAD):
-            inputs[self.filter.reduction() + i] = inputs[self.filter.reduction() - 1]
+            inputs[self.steps + i] = inputs[self.steps - 1]
+        if self.filter.dot:
+            self.unpack(s, first, end, weights)
         pixels.cols = block.cols - rest
         if pixels.cols:
-            self.multiply(&pixels, s, first, end, out, &arrays.out)
-        if rest:
+            self.multiply(&pixels, s, first, end, weights, out, &arrays.out)
+        if rest and self.filter.dot:
+            i = pixels.cols * self.filter.table.itemsize
+            inputs = <ptrdiff_t *>copies
+            copies += self.inputs_bytes()
+            self.copy_rest(rest, pixels.x + i, arrays.x.c, inputs, copies)
+            pixels.x, pixels.inputs, pixels.cols, pixels.fetch = copies, inputs, rest, 0
+            self.multiply(&pixels, s, first, end, weights, out + i, &arrays.out)
+        elif rest:
             i = pixels.cols * self.filter.table.itemsize
             self.multiply_rest(rest, pixels.x + i, arrays.x.c, s, first, end, copies, out + i,
                                arrays.out.c)
@@ -233,46 +265,90 @@ cdef class Plan(Planar):
         """Copy a block's inputs to planes. Returns the bytes from row to row."""
         cdef Planes p = self.planes_of(b.rows, b.cols)
         cdef Sources sources
-        sources = self.begin_planes(&p, block, <Run *>(copies + p.group_bytes), copies)
+        sources = self.begin_planes(&p, block, <Run *>(copies + p.group_bytes), copies, False)
         self.copy_planes(&p, &sources, &arrays.x, block.n, s * self.filter.depth, copies)
         self.find_inputs(&p, False, inputs)
         return p.down.per_output * p.line
 
+    cdef void unpack(self, ptrdiff_t s, ptrdiff_t first, ptrdiff_t end, char *dst) noexcept nogil:
+        """Weights of few outputs as panels read them: those of an input side by side."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t item = table.itemsize, lanes = table.lanes, row = self.filter.kw * self.filter.depth
+        cdef ptrdiff_t j, i, r, width, some
+        cdef const char *src
+        for j in range(first, end):
+            width = self.filter.width(j)
+            src = self.filter.memory + self.filter.position(s, j) * self.filter.reduction()
+            for r in range(self.filter.kh):
+                for i in range(ceil_div(row, lanes)):
+                    some = min(lanes, row - i * lanes)
+                    table.copy(dst, width * item, item, src, item, lanes * item, some, width)
+                    src += width * lanes * item
+                    dst += some * width * item
+
     cdef void multiply(self, const Pixels *pixels, ptrdiff_t s, ptrdiff_t first, ptrdiff_t end,
-                       char *out, const Array *image) noexcept nogil:
+                       const char *weights, char *out, const Array *image) noexcept nogil:
         """The output channels of some slabs, a tile's one after another: so those of a channel are
         written in the order in which they lie."""
         cdef const fc_table *table = self.filter.table
-        cdef ptrdiff_t item = table.itemsize, lanes = table.lanes, j, i, y, size, position
-        cdef ptrdiff_t whole = pixels.cols // self.panel_pixels, rest = pixels.cols % self.panel_pixels
+        cdef ptrdiff_t item = table.itemsize, lanes = table.lanes, j, i, y, size, position, width
         cdef Split split
         cdef fc_panel t
-        t.inputs, t.steps = pixels.inputs, self.filter.reduction()
+        t.inputs, t.steps = pixels.inputs, self.steps
         t.fetch = pixels.fetch
         t.out_channel = image.c
         t.activation = &self.activation if self.activated else NULL
         for j in range(first, end):
-            split = split_pixels(self.filter.width(j), table.pixels)
+            width = self.filter.width(j)
+            split = split_pixels(width, table.pixels)
             position = self.filter.position(s, j)
-            t.filter_step = ceil_div(self.filter.width(j), lanes) * lanes * item
-            t.filter = self.filter.memory + position * self.filter.reduction()
             t.bias = self.filter.bias + position
+            if self.filter.dot:
+                t.filter, t.filter_step = weights, width * item
+                weights += self.steps * t.filter_step
+            else:
+                t.filter = self.filter.memory + position * self.filter.reduction()
+                t.filter_step = ceil_div(width, lanes) * lanes * item
             for i in range(split.larger + split.smaller):
                 size = split.size + (i < split.larger)
                 for y in range(pixels.rows):
                     t.x, t.out = pixels.x + y * pixels.x_row, out + y * image.h
-                    t.count, t.last = whole, lanes
-                    if whole:
-                        table.panel[1][size - 1](&t)
-                    if rest:
-                        t.x += whole * self.panel_bytes
-                        t.out += whole * self.panel_bytes
-                        t.count, t.last = 1, (rest - 1) % lanes + 1
-                        table.panel[rest > lanes][size - 1](&t)
+                    self.run_panels(&t, size, pixels.cols)
                 t.filter += size * item
                 t.bias += size * item
                 t.fetch = 0   # L2 has them
                 out += size * t.out_channel
+
+    cdef void run_panels(self, fc_panel *t, ptrdiff_t channels, ptrdiff_t cols) noexcept nogil:
+        """Pixels of a row: whole panels, then the rest by narrower ones."""
+        cdef const fc_table *table = self.filter.table
+        cdef ptrdiff_t lanes = table.lanes, pair = table.vectors * lanes
+        t.last = lanes
+        if self.filter.dot:
+            cols = self.advance(t, table.few[channels - 1], table.few_vectors[channels - 1] * lanes, cols)
+        cols = self.advance(t, table.panel[1][channels - 1], pair, cols)
+        if cols:
+            t.count, t.last = 1, (cols - 1) % lanes + 1
+            table.panel[cols > lanes][channels - 1](t)
+
+    cdef ptrdiff_t advance(self, fc_panel *t, fc_panel_function function, ptrdiff_t pixels,
+                           ptrdiff_t cols) noexcept nogil:
+        """As many panels of so many pixels as there are; returns how many pixels are left."""
+        t.count = cols // pixels
+        if t.count:
+            function(t)
+            t.x += t.count * pixels * self.filter.table.itemsize
+            t.out += t.count * pixels * self.filter.table.itemsize
+        return cols % pixels
+
+    cdef void copy_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel,
+                        ptrdiff_t *inputs, char *copy) noexcept nogil:
+        """Copy pixels that fill no vector, where vectors may be read."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, c
+        cdef ptrdiff_t vector = self.filter.table.lanes * item
+        self.filter.table.copy(copy, vector, item, x, x_channel, item, self.filter.depth, pixels)
+        for c in range(self.filter.depth + FC_PANEL_AHEAD):
+            inputs[c] = min(c, self.filter.depth - 1) * vector
 
     cdef void multiply_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel, ptrdiff_t s,
                             ptrdiff_t first, ptrdiff_t end, char *work, char *out,

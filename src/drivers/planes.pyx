@@ -71,9 +71,10 @@ cdef class Planar(Base):
         p.runs_bytes = (p.down.count + p.phases * p.columns) * sizeof(Run)
         return p
 
-    cdef Sources begin_planes(self, const Planes *p, const Block *block, Run *runs,
-                              char *copies) noexcept nogil:
-        """Find where the inputs of a block come from, the same for all channels, and fill in padding."""
+    cdef Sources begin_planes(self, const Planes *p, const Block *block, Run *runs, char *copies,
+                              bint again) noexcept nogil:
+        """Find where the inputs of a block come from, the same for all channels. Padding is filled in once
+        if planes are for one group after another (`again`), else with each channel."""
         cdef ptrdiff_t item = self.filter.table.itemsize, i, source, found = 0, found_columns
         cdef ptrdiff_t lines = p.down.count - (p.rows - block.rows) * p.down.per_output
         cdef Sources s
@@ -90,9 +91,11 @@ cdef class Planar(Base):
         for i in range(s.column_runs):
             found_columns += s.columns[i].count
         # also what is multiplied, but no part of an output
-        if found < p.down.count or found_columns < p.phases * p.columns:
+        s.gaps = found < p.down.count or found_columns < p.phases * p.columns
+        if s.gaps and (again or p.phases > 1):
             self.filter.table.copy(copies, item, item, self.pad(), 0, 0,
                                    self.filter.depth * p.bytes // item, 1)
+            s.gaps = False
         return s
 
     cdef void find_columns(self, const Planes *p, const Block *block, Sources *s) noexcept nogil:
@@ -143,6 +146,8 @@ cdef class Planar(Base):
         cdef const Run *columns = sources.columns
         cdef const Run *all = &sources.all
         for c in range(channel, channel + self.filter.depth):
+            if sources.gaps:
+                self.fill_gaps(p, sources, dst)
             for i in range(sources.line_runs):
                 for j in range(lines[i].count if all.count else 0):
                     self.filter.table.copy(
@@ -155,6 +160,24 @@ cdef class Planar(Base):
                         at(x, n, lines[i].source, columns[j].source, c), x.h, self.stride_w * x.w,
                         lines[i].count, columns[j].count)
             dst += p.bytes
+
+    cdef void fill_gaps(self, const Planes *p, const Sources *sources, char *dst) noexcept nogil:
+        """Fill in a channel's padding, where there is one phase: what no run covers."""
+        cdef ptrdiff_t item = self.filter.table.itemsize, first, last, i
+        first = 0
+        for i in range(sources.column_runs + 1):
+            last = sources.columns[i].first if i < sources.column_runs else p.columns
+            self.filter.table.copy(dst + first * item, p.line, item, self.pad(), 0, 0, p.down.count,
+                                   last - first)
+            if i < sources.column_runs:
+                first = last + sources.columns[i].count
+        first = 0
+        for i in range(sources.line_runs + 1):
+            last = sources.lines[i].first if i < sources.line_runs else p.down.count
+            self.filter.table.copy(dst + first * p.line, p.line, item, self.pad(), 0, 0, last - first,
+                                   p.columns)
+            if i < sources.line_runs:
+                first = last + sources.lines[i].count
 
 
 cdef class Plan(Planar):
@@ -288,7 +311,7 @@ cdef class Plan(Planar):
         cdef fc_planewise_function function = self.rows_function
         cdef Timer timer = start_timer(arrays, thread)
 
-        sources = self.begin_planes(&p, block, <Run *>(band + b.rows), copies)
+        sources = self.begin_planes(&p, block, <Run *>(band + b.rows), copies, True)
         self.find_inputs(&p, True, inputs)
         if function == NULL:
             function = table.planewise

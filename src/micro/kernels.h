@@ -42,12 +42,25 @@ FC_EACH_FOUR(FC_INSTANTIATE_4)
 
 /* panel_<channels>x<vectors> */
 #define FC_PANEL(p)                                                                            \
-    static void FC_NAME(panel_##p##x1)(const fc_panel *t) { FC_NAME(panel)(t, p, 1); }         \
-    static void FC_NAME(panel_##p##x2)(const fc_panel *t) { FC_NAME(panel)(t, p, 2); }
+    static void FC_NAME(panel_##p##x1)(const fc_panel *t) { FC_NAME(panel)(t, p, 1, 1); }      \
+    static void FC_NAME(panel_##p##x2)(const fc_panel *t) { FC_NAME(panel)(t, p, 2, 1); }
 #define FC_PANEL_1(p) FC_NAME(panel_##p##x1),
 #define FC_PANEL_2(p) FC_NAME(panel_##p##x2),
 
 FC_EACH_SIZE(FC_PANEL)
+
+/* few_<channels>: as many vectors as registers hold, or their few chains would wait for one another */
+#define FC_FEW_VECTORS(p) (FC_PIXELS > 6 || (p) <= 2 ? FC_MAX_VECTORS : FC_SLAB_VECTORS)
+#define FC_FEW(p)                                                                              \
+    static void FC_NAME(few_##p)(const fc_panel *t)                                            \
+    {                                                                                          \
+        if (t->fetch)                                                                          \
+            FC_NAME(panel)(t, p, FC_FEW_VECTORS(p), 1);                                        \
+        else /* their loads leave no time for it */                                            \
+            FC_NAME(panel)(t, p, FC_FEW_VECTORS(p), 0);                                        \
+    }
+
+FC_FEW(1) FC_FEW(2) FC_FEW(3) FC_FEW(4)
 
 /* dot_<outputs>_<pixels> */
 #define FC_DOT(o, p)                                                                           \
@@ -186,6 +199,8 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
                   [FC_ONE_AND_SHORT] = {FC_EACH_SIZE(FC_DENSE_1S)},                            \
                   [FC_FOUR] = {FC_EACH_FOUR(FC_DENSE_4)}},                                     \
         .panel = {{FC_EACH_SIZE(FC_PANEL_1)}, {FC_EACH_SIZE(FC_PANEL_2)}},                     \
+        .few_vectors = {FC_FEW_VECTORS(1), FC_FEW_VECTORS(2), FC_FEW_VECTORS(3), FC_FEW_VECTORS(4)}, \
+        .few = {FC_NAME(few_1), FC_NAME(few_2), FC_NAME(few_3), FC_NAME(few_4)},               \
         .dot_pixels = FC_DOT_PIXELS,                                                           \
         .dot = {{FC_EACH_DOT_1(FC_DOT_NAME)}, {FC_EACH_DOT_2(FC_DOT_NAME)},                    \
                 {FC_EACH_DOT_3(FC_DOT_NAME)}, {FC_EACH_DOT_4(FC_DOT_NAME)}},                   \

@@ -1,10 +1,10 @@
 /* The register tile of channel-first images: `channels` output channels x `vectors` vectors of neighbouring
  * pixels, an accumulator each. An input of those pixels is read where it lies, a weight goes to all lanes.
- * Every output is one chain of multiply-adds from the bias on, in filter order, as in tile.h, so it has
+ * `fetches`: from afar. Every output is one chain of multiply-adds from the bias on, in filter order, as in tile.h, so it has
  * the same bits.
  */
 static inline __attribute__((always_inline)) void FC_NAME(panel)(const fc_panel *t, const int channels,
-                                                                 const int vectors)
+                                                                 const int vectors, const int fetches)
 {
     const ptrdiff_t step = t->filter_step, last = t->last, fetch = t->fetch;
     const ptrdiff_t *const end = t->inputs + t->steps;
@@ -12,7 +12,7 @@ static inline __attribute__((always_inline)) void FC_NAME(panel)(const fc_panel 
     char *out = t->out;
 
     for (ptrdiff_t n = 0; n < t->count; n++) {
-        FC_VECTOR acc[FC_MAX_PIXELS][FC_SLAB_VECTORS];
+        FC_VECTOR acc[FC_MAX_PIXELS][FC_MAX_VECTORS];
 FC_UNROLL
         for (int i = 0; i < channels; i++)
 FC_UNROLL
@@ -29,15 +29,15 @@ FC_UNROLL
         const FC_T *w = (const FC_T *)t->filter;
         for (const ptrdiff_t *input = t->inputs; input != end; input++) {
             const char *const p = x + *input, *const ahead = x + input[FC_PANEL_AHEAD];
-            FC_VECTOR f[FC_SLAB_VECTORS];
-#if FC_BYTES == 64 /* shorter ones leave the loads no time */
-            __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step);
-            __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step + 64);
-#endif
+            FC_VECTOR f[FC_MAX_VECTORS];
+            if (fetches && FC_BYTES == 64) { /* shorter ones leave the loads no time */
+                __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step);
+                __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step + 64);
+            }
 FC_UNROLL
             for (int j = 0; j < vectors; j++) {
                 f[j] = FC_NAME(load)(p + j * FC_BYTES);
-                if (j * FC_BYTES % 64 == 0) { /* the lines that do not begin before the panel */
+                if (fetches && j * FC_BYTES % 64 == 0) { /* the lines that do not begin before the panel */
                     __builtin_prefetch(ahead + j * FC_BYTES + 63);
                     __builtin_prefetch(p + fetch + j * FC_BYTES + 63, 0, 2);
                 }
