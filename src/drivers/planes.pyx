@@ -19,6 +19,7 @@ cdef enum:
     MOST_SPAN = 16             # blocks of so few columns that a filter may reach over
     PLANE_BYTES = 24 << 10     # of a group's planes, if that can be
     LEAST_PHASES = 3           # that are transposed
+    LEAST_COLUMNS = 32         # of outputs whose inputs are apart
 
 
 cdef class Planar(Base):
@@ -194,6 +195,9 @@ cdef class Plan(Planar):
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
         # outputs of a block share most of what they read, unless taps are far apart
         cdef ptrdiff_t lanes = self.filter.table.lanes
+        if (self.stride_w > 2 and self.filter.depth == 1 and self.size.ow < LEAST_COLUMNS
+                and self.filter.kw >= self.stride_w and self.filter.kh >= self.stride_h):
+            return False   # short lines of phases take longer than to bring all channels together
         return 2 * self.size.ow > lanes and (
             (self.filter.kw - 1) * self.dilation_w <= MOST_SPAN * LEAST_VECTORS * lanes)
 

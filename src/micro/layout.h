@@ -222,8 +222,8 @@ static inline __attribute__((always_inline)) void FC_NAME(copy_each)(
         const ptrdiff_t p1 = p0 + block < pixels ? p0 + block : pixels;
         for (ptrdiff_t c0 = 0; c0 < channels; c0 += block) {
             const ptrdiff_t c1 = c0 + block < channels ? c0 + block : channels;
-            for (ptrdiff_t c = c0; c < c1; c++)
-                for (ptrdiff_t p = p0; p < p1; p++)
+            for (ptrdiff_t p = p0; p < p1; p++)
+                for (ptrdiff_t c = c0; c < c1; c++)
                     *(FC_T *)(dst + p * dst_pixel + c * dst_channel) =
                         *(const FC_T *)(src + p * src_pixel + c * src_channel);
         }
@@ -318,6 +318,8 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
         FC_NAME(fill)(dst, dst_pixel, src, pixels, channels);
     else if (dst_channel == item && src_channel == 2 * item)
         FC_NAME(copy_every_other)(dst, dst_pixel, src, src_pixel, pixels, channels);
+    else if (src_pixel < src_channel) /* along what lies together in the image */
+        FC_NAME(copy_each)(dst, dst_channel, dst_pixel, src, src_channel, src_pixel, channels, pixels);
     else
         FC_NAME(copy_each)(dst, dst_pixel, dst_channel, src, src_pixel, src_channel, pixels,
                            channels);
