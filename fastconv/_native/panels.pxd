@@ -42,8 +42,8 @@ cdef class Plan(Planar):
     cdef void run_panels(self, fc_panel *t, ptrdiff_t channels, ptrdiff_t cols) noexcept nogil
     cdef ptrdiff_t advance(self, fc_panel *t, fc_panel_function function, ptrdiff_t pixels,
                            ptrdiff_t cols) noexcept nogil
-    cdef void copy_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel,
-                        ptrdiff_t *inputs, char *copy) noexcept nogil
+    cdef void copy_rest(self, Pixels *pixels, ptrdiff_t rest, ptrdiff_t x_channel,
+                        char *work) noexcept nogil
     cdef void multiply_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel, ptrdiff_t s,
                             ptrdiff_t first, ptrdiff_t end, char *work, char *out,
                             ptrdiff_t out_channel) noexcept nogil

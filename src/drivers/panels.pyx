@@ -3,7 +3,8 @@
 A register tile of some output channels x one or two vectors of neighbouring pixels (a panel) reads the
 inputs of these where they lie: in the image, if a filter has one tap and its pixels are all there, else in
 planes (planes.pyx). It broadcasts weights as they are packed for the tile of direct.pyx, and stores outputs
-where they belong.
+where they belong. Those of few outputs, packed for dot.pyx, are put side by side first; their panels are
+wider.
 """
 from libc.math cimport hypot
 from libc.string cimport memset
@@ -104,7 +105,8 @@ cdef class Plan(Planar):
         if self.joined and not arrays.x.h == arrays.out.h == self.image_row:
             return False
         # tiles of short vectors read all inputs more often
-        return self.filter.dot or whole_lines(self.filter) or not self.pointwise or arrays.x.c % SHARED_SETS != 0
+        return (self.filter.dot or whole_lines(self.filter) or not self.pointwise
+                or arrays.x.c % SHARED_SETS != 0)
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """The blocking that should take least time: L2 holds a block's inputs and some weights."""
@@ -131,7 +133,8 @@ cdef class Plan(Planar):
         best.chunks *= self.filter.sets
         best.bytes = L1_LINE + self.inputs_bytes() + self.weights_bytes(best.chunk)
         if self.pointwise and self.filter.dot:
-            best.bytes += self.inputs_bytes() + self.filter.depth * self.filter.table.lanes * self.filter.table.itemsize
+            best.bytes += self.inputs_bytes() + (
+                self.filter.depth * self.filter.table.lanes * self.filter.table.itemsize)
         elif self.pointwise:
             best.bytes += self.filter.table.lanes * (
                 self.pitch + self.filter.slab_width * self.filter.table.itemsize)
@@ -227,15 +230,11 @@ cdef class Plan(Planar):
         pixels.cols = block.cols - rest
         if pixels.cols:
             self.multiply(&pixels, s, first, end, weights, out, &arrays.out)
+        i = pixels.cols * self.filter.table.itemsize
         if rest and self.filter.dot:
-            i = pixels.cols * self.filter.table.itemsize
-            inputs = <ptrdiff_t *>copies
-            copies += self.inputs_bytes()
-            self.copy_rest(rest, pixels.x + i, arrays.x.c, inputs, copies)
-            pixels.x, pixels.inputs, pixels.cols, pixels.fetch = copies, inputs, rest, 0
+            self.copy_rest(&pixels, rest, arrays.x.c, copies)
             self.multiply(&pixels, s, first, end, weights, out + i, &arrays.out)
         elif rest:
-            i = pixels.cols * self.filter.table.itemsize
             self.multiply_rest(rest, pixels.x + i, arrays.x.c, s, first, end, copies, out + i,
                                arrays.out.c)
         lap(&timer, PRODUCTS)
@@ -325,7 +324,8 @@ cdef class Plan(Planar):
         cdef ptrdiff_t lanes = table.lanes, pair = table.vectors * lanes
         t.last = lanes
         if self.filter.dot:
-            cols = self.advance(t, table.few[channels - 1], table.few_vectors[channels - 1] * lanes, cols)
+            cols = self.advance(t, table.few[channels - 1], table.few_vectors[channels - 1] * lanes,
+                                cols)
         cols = self.advance(t, table.panel[1][channels - 1], pair, cols)
         if cols:
             t.count, t.last = 1, (cols - 1) % lanes + 1
@@ -341,14 +341,18 @@ cdef class Plan(Planar):
             t.out += t.count * pixels * self.filter.table.itemsize
         return cols % pixels
 
-    cdef void copy_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel,
-                        ptrdiff_t *inputs, char *copy) noexcept nogil:
-        """Copy pixels that fill no vector, where vectors may be read."""
+    cdef void copy_rest(self, Pixels *pixels, ptrdiff_t rest, ptrdiff_t x_channel,
+                        char *work) noexcept nogil:
+        """Copy pixels behind others, that fill no vector, to where one may be read."""
         cdef ptrdiff_t item = self.filter.table.itemsize, c
         cdef ptrdiff_t vector = self.filter.table.lanes * item
-        self.filter.table.copy(copy, vector, item, x, x_channel, item, self.filter.depth, pixels)
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>work
+        work += self.inputs_bytes()
+        self.filter.table.copy(work, vector, item, pixels.x + pixels.cols * item, x_channel, item,
+                               self.filter.depth, rest)
         for c in range(self.filter.depth + FC_PANEL_AHEAD):
             inputs[c] = min(c, self.filter.depth - 1) * vector
+        pixels.x, pixels.inputs, pixels.cols, pixels.fetch = work, inputs, rest, 0
 
     cdef void multiply_rest(self, ptrdiff_t pixels, const char *x, ptrdiff_t x_channel, ptrdiff_t s,
                             ptrdiff_t first, ptrdiff_t end, char *work, char *out,

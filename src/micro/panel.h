@@ -1,7 +1,7 @@
 /* The register tile of channel-first images: `channels` output channels x `vectors` vectors of neighbouring
  * pixels, an accumulator each. An input of those pixels is read where it lies, a weight goes to all lanes.
- * `fetches`: from afar. Every output is one chain of multiply-adds from the bias on, in filter order, as in tile.h, so it has
- * the same bits.
+ * Every output is one chain of multiply-adds from the bias on, in filter order, as in tile.h, so it has
+ * the same bits. `fetches`: what comes next.
  */
 static inline __attribute__((always_inline)) void FC_NAME(panel)(const fc_panel *t, const int channels,
                                                                  const int vectors, const int fetches)

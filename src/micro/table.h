@@ -244,8 +244,8 @@ typedef struct {
      * lanewise[grouped][stride][p - 1]: strides 1, 2, and any (0), with taps any columns apart. */
     fc_tile_function dense[FC_WIDTHS][FC_MAX_PIXELS];
     fc_panel_function panel[FC_SLAB_VECTORS][FC_MAX_PIXELS]; /* [vectors - 1][channels - 1] */
-    int few_vectors[FC_MAX_DOTS];       /* of panels of few channels */
-    fc_panel_function few[FC_MAX_DOTS];
+    int few_vectors[FC_MAX_DOTS]; /* of wider panels, */
+    fc_panel_function few[FC_MAX_DOTS]; /* [channels - 1] */
     int dot_pixels[FC_MAX_DOTS];
     fc_tile_function dot[FC_MAX_DOTS][FC_MAX_PIXELS];
     int lanewise_pixels[2][3], lanewise_taps[2][3]; /* the most; taps: that share loads */
