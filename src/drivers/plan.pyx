@@ -1,5 +1,7 @@
 """What the plans of all algorithms share: the problem as native code knows it, and its arrays."""
-from cpython.buffer cimport PyBUF_STRIDES, PyBUF_WRITABLE, PyObject_GetBuffer, PyBuffer_Release
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer,
+)
 from cython.parallel cimport prange
 from libc.string cimport memset
 
@@ -103,9 +105,18 @@ cdef class Plan:
         """Bytes of workspace a thread uses."""
         raise NotImplementedError
 
-    def profile(self, x, out, residual, ptrdiff_t num_threads, double[:, ::1] times):
-        """`run`, adding the seconds that each thread spends in each phase to `times`."""
-        self._run(x, out, residual, num_threads, &times[0, 0])
+    def profile(self, x, out, residual, ptrdiff_t num_threads, times):
+        """`run`, adding the seconds that each thread spends in each phase to `times`, float64 in C order."""
+        cdef Py_buffer view
+        PyObject_GetBuffer(times, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+        try:
+            if view.itemsize != sizeof(double) or view.len < num_threads * PHASES * view.itemsize:
+                raise ValueError(
+                    f"times must be float64 of {num_threads} threads x {PHASES} phases; "
+                    f"got {view.len} bytes, {view.itemsize} an element")
+            self._run(x, out, residual, num_threads, <double *>view.buf)
+        finally:
+            PyBuffer_Release(&view)
 
     cdef int _run(self, x, out, residual, ptrdiff_t num_threads, double *times) except -1:
         cdef Py_buffer x_view, out_view, residual_view

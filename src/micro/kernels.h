@@ -42,8 +42,8 @@ FC_EACH_FOUR(FC_INSTANTIATE_4)
 
 /* panel_<channels>x<vectors> */
 #define FC_PANEL(p)                                                                            \
-    static void FC_NAME(panel_##p##x1)(const fc_panel *t) { FC_NAME(panel)(t, p, 1, 1); }      \
-    static void FC_NAME(panel_##p##x2)(const fc_panel *t) { FC_NAME(panel)(t, p, 2, 1); }
+    static void FC_NAME(panel_##p##x1)(const fc_panel *t) { FC_NAME(panel)(t, p, 1, 0); }      \
+    static void FC_NAME(panel_##p##x2)(const fc_panel *t) { FC_NAME(panel)(t, p, 2, 0); }
 #define FC_PANEL_1(p) FC_NAME(panel_##p##x1),
 #define FC_PANEL_2(p) FC_NAME(panel_##p##x2),
 
@@ -52,13 +52,7 @@ FC_EACH_SIZE(FC_PANEL)
 /* few_<channels>: as many vectors as registers hold, or their few chains would wait for one another */
 #define FC_FEW_VECTORS(p) (FC_PIXELS > 6 || (p) <= 2 ? FC_MAX_VECTORS : FC_SLAB_VECTORS)
 #define FC_FEW(p)                                                                              \
-    static void FC_NAME(few_##p)(const fc_panel *t)                                            \
-    {                                                                                          \
-        if (t->fetch)                                                                          \
-            FC_NAME(panel)(t, p, FC_FEW_VECTORS(p), 1);                                        \
-        else /* their loads leave no time for it */                                            \
-            FC_NAME(panel)(t, p, FC_FEW_VECTORS(p), 0);                                        \
-    }
+    static void FC_NAME(few_##p)(const fc_panel *t) { FC_NAME(panel)(t, p, FC_FEW_VECTORS(p), 1); }
 
 FC_FEW(1) FC_FEW(2) FC_FEW(3) FC_FEW(4)
 

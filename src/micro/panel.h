@@ -1,12 +1,13 @@
 /* The register tile of channel-first images: `channels` output channels x `vectors` vectors of neighbouring
  * pixels, an accumulator each. An input of those pixels is read where it lies, a weight goes to all lanes.
  * Every output is one chain of multiply-adds from the bias on, in filter order, as in tile.h, so it has
- * the same bits. `fetches`: what comes next.
+ * the same bits. `few` channels whose inputs are at hand leave their loads no time to fetch others.
  */
 static inline __attribute__((always_inline)) void FC_NAME(panel)(const fc_panel *t, const int channels,
-                                                                 const int vectors, const int fetches)
+                                                                 const int vectors, const int few)
 {
-    const ptrdiff_t step = t->filter_step, last = t->last, fetch = t->fetch;
+    const ptrdiff_t step = t->filter_step, last = t->last;
+    ptrdiff_t fetch = t->fetch;
     const ptrdiff_t *const end = t->inputs + t->steps;
     const char *x = t->x;
     char *out = t->out;
@@ -30,16 +31,19 @@ FC_UNROLL
         for (const ptrdiff_t *input = t->inputs; input != end; input++) {
             const char *const p = x + *input, *const ahead = x + input[FC_PANEL_AHEAD];
             FC_VECTOR f[FC_MAX_VECTORS];
-            if (fetches && FC_BYTES == 64) { /* shorter ones leave the loads no time */
+            if (!few && FC_BYTES == 64) { /* shorter ones leave the loads no time */
                 __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step);
                 __builtin_prefetch((const char *)w + FC_PANEL_AHEAD * step + 64);
             }
 FC_UNROLL
-            for (int j = 0; j < vectors; j++) {
+            for (int j = 0; j < vectors; j++)
                 f[j] = FC_NAME(load)(p + j * FC_BYTES);
-                if (fetches && j * FC_BYTES % 64 == 0) { /* the lines that do not begin before the panel */
-                    __builtin_prefetch(ahead + j * FC_BYTES + 63);
-                    __builtin_prefetch(p + fetch + j * FC_BYTES + 63, 0, 2);
+            __asm__("" : "+r"(fetch)); /* or there would be a loop with and one without */
+            if (!few || fetch) {
+FC_UNROLL
+                for (int j = 0; j < vectors * FC_BYTES; j += 64) { /* lines that do not begin before the panel */
+                    __builtin_prefetch(ahead + j + 63);
+                    __builtin_prefetch(p + fetch + j + 63, 0, 2);
                 }
             }
 FC_UNROLL
