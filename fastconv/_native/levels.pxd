@@ -83,6 +83,17 @@ cdef extern from "table.h":
 
     ctypedef void (*fc_planewise_function)(const fc_planewise *) noexcept nogil
 
+    ctypedef struct fc_pixelwise:
+        const char *x
+        const ptrdiff_t *inputs
+        ptrdiff_t x_row, apart
+        ptrdiff_t rows, taps, lines, cols, step
+        const char *filter
+        const char *bias
+        char *out
+        ptrdiff_t out_line
+        const fc_activation *activation
+
     ctypedef struct fc_gradient:
         ptrdiff_t images, rows, cols
         const char *x
@@ -175,6 +186,7 @@ cdef extern from "table.h":
         fc_lanewise_function lanewise[2][3][14]
         fc_planewise_function planewise
         fc_planewise_function plane_line
+        void (*pixelwise)(const fc_pixelwise *) noexcept nogil
         fc_planewise_function plane_rows[2][3]
         int planes_in_place
         fc_gradient_function gradient[2][14]

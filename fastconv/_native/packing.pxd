@@ -45,6 +45,7 @@ cdef class Filter:
     cdef ptrdiff_t parts               # of a wide slab, filter rows, each small enough for L2,
     cdef ptrdiff_t row_parts           # or so many parts of each row
     cdef ptrdiff_t depth_parts         # of the inputs, where `parts` is 1
+    cdef ptrdiff_t repeats             # of the channels in a vector, if they are few (depthwise)
 
     cdef ptrdiff_t padded_width(self) noexcept nogil
     cdef double slab_vectors(self) noexcept nogil

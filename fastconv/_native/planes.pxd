@@ -1,6 +1,6 @@
-# Channel-first images, copied to planes (src/drivers/planes.pyx), as those who read them so use it.
+# Images copied to planes (src/drivers/planes.pyx), as those who read them so use it.
 from fastconv._native.axes cimport Axis, Run
-from fastconv._native.levels cimport fc_planewise, fc_planewise_function
+from fastconv._native.levels cimport fc_pixelwise, fc_planewise, fc_planewise_function
 from fastconv._native.plan cimport Array, Arrays, Plan as Base
 
 
@@ -9,6 +9,7 @@ from fastconv._native.plan cimport Array, Arrays, Plan as Base
 cdef struct Planes:
     ptrdiff_t rows
     Axis down
+    ptrdiff_t column            # bytes of one: of an element, or of all channels of a pixel
     ptrdiff_t phases            # first columns whose every stride-th are read
     ptrdiff_t columns           # of a phase of a line: whole vectors
     ptrdiff_t line, bytes       # of a line, of a channel
@@ -46,8 +47,14 @@ cdef struct Call:
     Blocking block
 
 
+# Neighbouring output rows that read the same filter rows, [low, high).
+cdef struct Band:
+    ptrdiff_t row, rows, low, high
+
+
 cdef class Planar(Base):
     cdef ptrdiff_t rows, cols   # of outputs, which may be one long row
+    cdef ptrdiff_t together     # channels of a plane: one, or all, pixel by pixel
     # the cut last used: most calls repeat it
     cdef Blocking last_block
     cdef ptrdiff_t last_threads
@@ -63,11 +70,7 @@ cdef class Planar(Base):
     cdef void fill_gaps(self, const Planes *p, const Sources *sources, char *dst) noexcept nogil
     cdef void copy_planes(self, const Planes *p, const Sources *sources, const Array *x, ptrdiff_t n,
                           ptrdiff_t channel, char *dst) noexcept nogil
-
-
-# Neighbouring output rows that read the same filter rows, [low, high).
-cdef struct Band:
-    ptrdiff_t row, rows, low, high
+    cdef ptrdiff_t find_bands(self, const Block *block, Band *bands) noexcept nogil
 
 
 cdef class Plan(Planar):
@@ -76,10 +79,19 @@ cdef class Plan(Planar):
     cdef bint in_place             # which reads the image itself
 
     cdef fc_planewise_function find_rows_function(self) noexcept nogil
-    cdef ptrdiff_t find_bands(self, const Block *block, Band *bands) noexcept nogil
     cdef void run_in_place(self, const Arrays *arrays, const Blocking *b, const Block *block,
                            fc_planewise *t, int thread) noexcept nogil
     cdef void find_filter(self, fc_planewise *t, ptrdiff_t s, ptrdiff_t slab,
                           ptrdiff_t lane) noexcept nogil
     cdef void run_copied(self, const Arrays *arrays, const Blocking *b, const Block *block,
                          fc_planewise *t, char *work, int thread) noexcept nogil
+
+
+cdef class Pixels(Planar):
+    cdef ptrdiff_t step   # elements of a vector: whole pixels
+
+    cdef double cycles(self) noexcept nogil
+    cdef void copy_pixels(self, const Planes *p, const Sources *sources, const Array *x, ptrdiff_t n,
+                          char *dst) noexcept nogil
+    cdef void run_band(self, fc_pixelwise *t, const Planes *p, const Band *band, const char *x,
+                       char *out, ptrdiff_t out_row) noexcept nogil

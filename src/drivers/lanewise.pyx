@@ -56,6 +56,7 @@ cdef class Plan(Base):
     cdef ptrdiff_t tile_pixels  # the most outputs that it does at a time
     cdef char *constants        # which lanes are read, then a pixel of padding
     cdef ptrdiff_t lanes_bytes
+    cdef planes.Pixels pixels   # for so few channels that a vector holds several pixels
     cdef planes.Plan planes     # for channel-first images, once there were some
     # the cut last used: most calls repeat it
     cdef Blocking last_block
@@ -82,7 +83,11 @@ cdef class Plan(Base):
         find_lanes(self.constants, filter.table, held, filter.slab_width, width, filter.depth)
         filter.table.copy(self.constants + self.lanes_bytes, item, item, self.pad(), 0, 0,
                           pixel // item, 1)
+        if filter.repeats > 1:
+            self.pixels = planes.Pixels(*self.arguments())
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
+        if self.pixels is not None:
+            self.pixels.worthwhile_threads = self.worthwhile_threads
 
     def __dealloc__(self):
         free(self.constants)
@@ -124,10 +129,14 @@ cdef class Plan(Base):
 
     def cost(self, ptrdiff_t num_threads):
         """Estimated cycles of a call."""
+        if self.pixels is not None:
+            return self.pixels.cut(num_threads).cycles
         return self.cut(num_threads, False, False).cycles
 
     def workspace(self, ptrdiff_t num_threads):
         """Bytes of workspace a thread uses when x and out are contiguous NHWC arrays."""
+        if self.pixels is not None:
+            return self.pixels.cut(num_threads).bytes
         return self.cut(num_threads, False, False).bytes
 
     cdef Blocking cut(self, ptrdiff_t threads, bint copied, bint staged) noexcept nogil:
@@ -211,6 +220,8 @@ cdef class Plan(Base):
                 self.planes = plan
             if plan.takes(arrays):
                 return plan.execute(arrays, threads)
+        if self.pixels is not None and self.pixels.takes(arrays):
+            return self.pixels.execute(arrays, threads)
         copied = not self.readable_in_place(&arrays.x)
         staged = arrays.out.c != self.filter.table.itemsize or arrays.out.run > 0   # tiles cross slabs
         if (threads != self.last_threads or copied != self.last_copied

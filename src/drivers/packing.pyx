@@ -30,7 +30,8 @@ cdef class Filter:
     as a filter of one tap and one input. The transformed form has Winograd's products for rows and
     its pieces for taps, of a filter with rows and columns of its own. The lanewise form is
     [vector][kh][in][kw][lanes], a slab one vector that holds as many groups as fit, all in one set;
-    or where a group needs several, the group is a set. The dot form is
+    or where a group needs several, the group is a set. Channels that are each a group of one output
+    stand in it as often as they fit. The dot form is
     [group][slab][kh][run in vectors][outputs][lanes], a slab up to four outputs; the run has all
     taps of a filter row and their inputs.
     """
@@ -44,7 +45,7 @@ cdef class Filter:
         width = self.out_channels // groups
         self.sets = 1 if self.lanewise and width <= self.table.lanes else groups
         self.set_width = self.out_channels // self.sets
-        self.parts = self.row_parts = self.depth_parts = 1
+        self.parts = self.row_parts = self.depth_parts = self.repeats = 1
         self.dot = form == "dot"
         if self.dot:
             self.slab_width = min(width, FC_MAX_DOTS)
@@ -55,6 +56,8 @@ cdef class Filter:
             self.slab_width = min(
                 width * max(1, self.table.lanes // max(width, self.depth)), self.table.lanes)
             vectors = ceil_div(self.set_width, self.slab_width)
+            if groups > 1 and width == 1 and self.depth == 1:
+                self.repeats = max(1, self.table.lanes // groups)
         else:
             self.slab_width = self.table.lanes * self.table.vectors
             vectors = ceil_div(self.set_width, self.table.lanes)
@@ -304,7 +307,9 @@ cdef class Filter:
         if width * item < self._pixel(j):
             for i in range(inputs):
                 memset(dst + i * channel + width * item, 0, self._pixel(j) - width * item)
-        self.table.copy(dst, channel, item, src, strides[2], strides[3], inputs, width)
+        for i in range(self.repeats):
+            self.table.copy(dst + i * width * item, channel, item, src, strides[2], strides[3], inputs,
+                            width)
         if self.halves and j == self.slabs - 1:
             self.table.copy(dst + (lanes + lanes // 2) * item, channel, item,
                             src + lanes * strides[3], strides[2], strides[3], inputs, width - lanes)

@@ -6,10 +6,14 @@ are stored where they lie. Depthwise convolution of the usual sizes reads the im
 can leave out lanes that are padding.
 """
 from fastconv._native.axes cimport Run, appended, axis_of, extended, first_inside, tap_of
-from fastconv._native.levels cimport fc_planewise, fc_planewise_function, fc_table
+from fastconv._native.costs cimport costs
+from fastconv._native.levels cimport (
+    fc_pixelwise, fc_planewise, fc_planewise_function, fc_table, multiply_cycles,
+)
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
-    COPIES, L1_LINE, PRODUCTS, Array, Arrays, Plan as Base, Timer, at, lap, source_of, start_timer,
+    COPIES, L1_LINE, PRODUCTS, Array, Arrays, Plan as Base, Sizes, Timer, at, lap, source_of,
+    start_timer, writing,
 )
 
 
@@ -20,6 +24,8 @@ cdef enum:
     PLANE_BYTES = 24 << 10     # of a group's planes, if that can be
     LEAST_PHASES = 3           # that are transposed
     LEAST_COLUMNS = 32         # of outputs whose inputs are apart
+    PIXEL_BYTES = 96 << 10     # of a block's planes of pixels
+cdef double LOADS = 0.5        # cycles of a multiply-add's loads, if pixels lie together
 
 
 cdef class Planar(Base):
@@ -27,6 +33,7 @@ cdef class Planar(Base):
 
     def __cinit__(self, *problem):
         self.rows, self.cols = self.size.oh, self.size.ow
+        self.together = 1
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
         """Whether the plan is for arrays that lie so, of channel-first ones."""
@@ -56,16 +63,18 @@ cdef class Planar(Base):
 
     cdef Planes planes_of(self, ptrdiff_t rows, ptrdiff_t cols) noexcept nogil:
         cdef ptrdiff_t lanes = self.filter.table.lanes, item = self.filter.table.itemsize
+        cdef ptrdiff_t whole = lanes if self.together == 1 else 1
         cdef Planes p
         p.rows = rows
+        p.column = self.together * item
         p.down = axis_of(rows, self.filter.kh, self.stride_h, self.dilation_h)
-        p.columns = lanes * ceil_div(
+        p.columns = whole * ceil_div(
             (cols - 1) * self.stride_w + (self.filter.kw - 1) * self.dilation_w + 1,
-            self.stride_w * lanes)
+            self.stride_w * whole)
         p.phases = self.stride_w
         if self.dilation_w == 1:
             p.phases = min(p.phases, self.filter.kw)
-        p.line = p.phases * p.columns * item
+        p.line = p.phases * p.columns * p.column
         # an odd number of lines, or channels would share few sets of L1
         p.bytes = (ceil_div(p.down.count * p.line, L1_LINE) | 1) * L1_LINE
         p.group_bytes = L1_LINE * ceil_div(self.filter.depth * p.bytes + 2 * lanes * item, L1_LINE)
@@ -105,7 +114,7 @@ cdef class Planar(Base):
         cdef ptrdiff_t columns = (block.cols - 1) * step + (self.filter.kw - 1) * self.dilation_w + 1
         cdef ptrdiff_t right = self.size.w - first, count = 0
         s.all = Run(0, 0, 0)
-        if p.phases >= LEAST_PHASES and self.col_map == NULL:
+        if p.phases >= LEAST_PHASES and self.col_map == NULL and self.together == 1:
             low = first_inside(-first, step)
             high = min(ceil_div(columns, step), first_inside(right - p.phases + 1, step))
             if low + self.filter.table.lanes <= high:
@@ -134,7 +143,7 @@ cdef class Planar(Base):
             for j in range(kw):
                 o = j * self.dilation_w
                 o = i * p.down.per_tap * p.line + (
-                    o % self.stride_w * p.columns + o // self.stride_w) * self.filter.table.itemsize
+                    o % self.stride_w * p.columns + o // self.stride_w) * p.column
                 for c in range(depth):
                     inputs[c * kw + j if taps_first else j * depth + c] = o + c * p.bytes
             inputs += kw * depth
@@ -179,6 +188,18 @@ cdef class Planar(Base):
                                    p.columns)
             if i < sources.line_runs:
                 first = last + sources.lines[i].count
+
+    cdef ptrdiff_t find_bands(self, const Block *block, Band *bands) noexcept nogil:
+        """The bands of a block of output rows; returns how many there are."""
+        cdef ptrdiff_t count = 0, y, low, high
+        for y in range(block.rows):
+            self.filter_rows(block.row + y, 1, &low, &high)
+            if count and bands[count - 1].low == low and bands[count - 1].high == high:
+                bands[count - 1].rows += 1
+            else:
+                bands[count] = Band(y, 1, low, high)
+                count += 1
+        return count
 
 
 cdef class Plan(Planar):
@@ -246,18 +267,6 @@ cdef class Plan(Planar):
         if kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= 7:
             return NULL
         return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
-
-    cdef ptrdiff_t find_bands(self, const Block *block, Band *bands) noexcept nogil:
-        """The bands of a block of output rows; returns how many there are."""
-        cdef ptrdiff_t count = 0, y, low, high
-        for y in range(block.rows):
-            self.filter_rows(block.row + y, 1, &low, &high)
-            if count and bands[count - 1].low == low and bands[count - 1].high == high:
-                bands[count - 1].rows += 1
-            else:
-                bands[count] = Band(y, 1, low, high)
-                count += 1
-        return count
 
     cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
                        int thread) noexcept nogil:
@@ -353,3 +362,113 @@ cdef class Plan(Planar):
                     function(t)
                 o += t.outs
             lap(&timer, PRODUCTS)
+
+
+cdef class Pixels(Planar):
+    """Depthwise convolution of so few channels that a vector holds several pixels: for images whose
+    channels lie together, with the same bits as the lanewise driver's."""
+
+    def __cinit__(self, Filter filter, input_shape, output_size, stride, padding, dilation,
+                  double pad_value, row_map, col_map, activation):
+        self.together = self.channels
+        self.step = filter.repeats * self.channels
+
+    cdef bint takes(self, const Arrays *arrays) noexcept nogil:
+        cdef ptrdiff_t item = self.filter.table.itemsize
+        return (arrays.residual.data == NULL and arrays.out.run == 0 and arrays.out.c == item
+                and arrays.out.w == self.together * item
+                and (self.filter.kw - 1) * self.dilation_w <= MOST_SPAN * LEAST_VECTORS * self.step)
+
+    cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
+        """Blocks whose inputs the cache holds; some items for each thread."""
+        cdef Blocking b
+        cdef Planes p
+        cdef ptrdiff_t least = LEAST_VECTORS * self.filter.repeats
+        cdef ptrdiff_t wanted = ITEMS * threads if threads > 1 else 1
+        b.rows, b.cols = self.size.oh, self.size.ow
+        while True:
+            b.row_blocks = ceil_div(self.size.oh, b.rows)
+            b.col_blocks = ceil_div(self.size.ow, b.cols)
+            b.items = self.size.n * b.row_blocks * b.col_blocks
+            p = self.planes_of(b.rows, b.cols)
+            if p.bytes <= PIXEL_BYTES and b.items >= wanted:
+                break
+            if b.rows > 2 * self.filter.kh or (b.rows > 1 and b.cols <= least):
+                b.rows = ceil_div(b.rows, 2)
+            elif b.cols > least:
+                b.cols = ceil_div(b.cols, 2)
+            else:
+                break
+        b.chunk = b.chunks = b.held = 1
+        b.cycles = (costs().item * b.items + self.cycles()) / b.items * ceil_div(b.items, threads)
+        b.bytes = L1_LINE + p.group_bytes + p.runs_bytes + (
+            b.rows * sizeof(Band) + self.filter.reduction() * sizeof(ptrdiff_t))
+        return b
+
+    cdef double cycles(self) noexcept nogil:
+        """Cycles of all outputs, and of copying all inputs."""
+        cdef const Sizes *z = &self.size
+        cdef double vectors = <double>z.n * z.oh * ceil_div(z.ow, self.filter.repeats)
+        return (vectors * (costs().store + self.filter.reduction() * self.share_of_rows() * (
+            LOADS + multiply_cycles(self.filter.table)))
+            + (self.image_bytes() - self.output_bytes()) / L1_LINE * costs().copy
+            + writing(self.output_bytes(), self.output_bytes()))
+
+    cdef void run_item(self, const void *the_call, ptrdiff_t index, char *work,
+                       int thread) noexcept nogil:
+        """Compute one block of output pixels."""
+        cdef const Arrays *arrays = (<const Call *>the_call).arrays
+        cdef const Blocking *b = &(<const Call *>the_call).block
+        cdef Block block = self.block_of(b, index)
+        cdef char *copies = work + (-<ptrdiff_t>work & (L1_LINE - 1))
+        cdef Planes p = self.planes_of(b.rows, b.cols)
+        cdef ptrdiff_t *inputs = <ptrdiff_t *>(copies + p.group_bytes)
+        cdef Band *band = <Band *>(inputs + self.filter.reduction())
+        cdef Timer timer = start_timer(arrays, thread)
+        cdef Sources sources = self.begin_planes(&p, &block, <Run *>(band + b.rows), copies, True)
+        cdef ptrdiff_t bands = self.find_bands(&block, band), i
+        cdef fc_pixelwise t
+        self.find_inputs(&p, True, inputs)
+        self.copy_pixels(&p, &sources, &arrays.x, block.n, copies)
+        lap(&timer, COPIES)
+        t.inputs, t.taps = inputs, self.filter.kw
+        t.cols, t.step = block.cols * self.together, self.step
+        t.bias = self.filter.bias
+        t.activation = &self.activation if self.activated else NULL
+        for i in range(bands):
+            self.run_band(&t, &p, &band[i], copies,
+                          at(&arrays.out, block.n, block.row, block.col, 0), arrays.out.h)
+        lap(&timer, PRODUCTS)
+
+    cdef void run_band(self, fc_pixelwise *t, const Planes *p, const Band *band, const char *x,
+                       char *out, ptrdiff_t out_row) noexcept nogil:
+        """Rows of outputs whose filter rows meet: every `turns`-th, as many times."""
+        cdef ptrdiff_t turns = 1, i
+        while turns * p.down.per_output % p.down.per_tap:
+            turns += 1
+        t.x_row, t.apart = p.down.per_tap * p.line, turns * p.down.per_output // p.down.per_tap
+        t.out_line = turns * out_row
+        t.filter = self.filter.memory + (
+            band.low * self.filter.kw * self.filter.table.lanes * self.filter.table.itemsize)
+        t.rows = band.high - band.low
+        x += band.low * t.x_row
+        for i in range(band.row, band.row + min(turns, band.rows)):
+            t.lines = ceil_div(band.row + band.rows - i, turns)
+            t.x = x + i * p.down.per_output * p.line
+            t.out = out + i * out_row
+            self.filter.table.pixelwise(t)
+
+    cdef void copy_pixels(self, const Planes *p, const Sources *sources, const Array *x, ptrdiff_t n,
+                          char *dst) noexcept nogil:
+        """Copy what is not padding, of each phase all channels of a pixel together."""
+        cdef const Run *lines = sources.lines
+        cdef const Run *columns = sources.columns
+        cdef ptrdiff_t i, j, row
+        for i in range(sources.line_runs):
+            for row in range(lines[i].count):
+                for j in range(sources.column_runs):
+                    self.filter.table.copy(
+                        dst + (lines[i].first + row) * p.line + columns[j].first * p.column, p.column,
+                        self.filter.table.itemsize,
+                        at(x, n, lines[i].source + row, columns[j].source, 0), self.stride_w * x.w, x.c,
+                        columns[j].count, self.together)

@@ -10,6 +10,7 @@
 #include "layout.h"
 #include "elementwise.h"
 #include "planewise.h"
+#include "pixelwise.h"
 #include "peak.h"
 
 #define FC_INSTANTIATE(p)                                                                      \
@@ -208,7 +209,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
                       {FC_UP_TO_8(FC_LANEWISE_NAME, 1, 1)},                                    \
                       {FC_UP_TO_8(FC_LANEWISE_NAME, 1, 2)}}},                                  \
         .copy = FC_NAME(copy), .planewise = FC_NAME(planewise),                                \
-        .planes_in_place = FC_NAME(planes_in_place),                                           \
+        .pixelwise = FC_NAME(pixelwise), .planes_in_place = FC_NAME(planes_in_place),          \
         .plane_rows = {{FC_NAME(plane_rows_3_1), FC_NAME(plane_rows_5_1),                      \
                         FC_NAME(plane_rows_7_1)},                                              \
                        {FC_NAME(plane_rows_3_2), FC_NAME(plane_rows_5_2), 0}},                 \

@@ -116,6 +116,19 @@ typedef struct {
 
 typedef void (*fc_planewise_function)(const fc_planewise *);
 
+/* The same of so few channels that a vector holds several pixels, `step` elements: `lines` rows of `cols`
+ * elements. Vectors of inputs are loaded whole. */
+typedef struct {
+    const char *x;           /* what the first output reads, */
+    const ptrdiff_t *inputs; /* with so many bytes to each tap of a filter row */
+    ptrdiff_t x_row, apart;  /* from filter row to filter row; those of an output line to the next */
+    ptrdiff_t rows, taps, lines, cols, step;
+    const char *filter, *bias; /* as packed for lanewise */
+    char *out;
+    ptrdiff_t out_line;
+    const fc_activation *activation; /* NULL: none */
+} fc_pixelwise;
+
 /* One register tile of the filter gradient, of `inputs` filter elements x one or two vectors of
  * output channels: out[i][o] += the sum over pixels of x[pixel][i] * dy[pixel][o]. */
 enum { FC_MAX_TAPS = 6, FC_GROUPED_TAPS = 3, FC_GROUPED_INPUTS = 4 };
@@ -252,6 +265,7 @@ typedef struct {
     fc_lanewise_function lanewise[2][3][FC_LANEWISE_PIXELS];
     fc_planewise_function planewise, plane_rows[2][3]; /* of strides 1 and 2, 3, 5 and 7 rows or NULL */
     fc_planewise_function plane_line; /* of stride 1 and one row, of any length, or NULL */
+    void (*pixelwise)(const fc_pixelwise *);
     int planes_in_place; /* whether those read the image itself */
     /* gradient[vectors - 1][inputs - 1]; depthwise: of taps in the place of inputs; grouped: of
      * [inputs of a tap - 2][taps - 1] */
