@@ -94,6 +94,13 @@ cdef extern from "table.h":
         ptrdiff_t out_line
         const fc_activation *activation
 
+    ctypedef struct fc_separate:
+        char *dst
+        ptrdiff_t dst_line, dst_phase
+        const char *src
+        ptrdiff_t src_line, src_pixel, src_channel
+        ptrdiff_t lines, stride, phases, pixels, channels
+
     ctypedef struct fc_gradient:
         ptrdiff_t images, rows, cols
         const char *x
@@ -196,6 +203,7 @@ cdef extern from "table.h":
         void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                      ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
         fc_copy_function copy
+        void (*separate)(const fc_separate *) noexcept nogil
         void (*mark)(unsigned char *damped, const void *y, double upper,
                      ptrdiff_t count) noexcept nogil
         void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,

@@ -8,7 +8,7 @@ can leave out lanes that are padding.
 from fastconv._native.axes cimport Run, appended, axis_of, extended, first_inside, tap_of
 from fastconv._native.costs cimport costs
 from fastconv._native.levels cimport (
-    fc_pixelwise, fc_planewise, fc_planewise_function, fc_table, multiply_cycles,
+    fc_pixelwise, fc_planewise, fc_planewise_function, fc_separate, fc_table, multiply_cycles,
 )
 from fastconv._native.packing cimport Filter, ceil_div
 from fastconv._native.plan cimport (
@@ -114,7 +114,7 @@ cdef class Planar(Base):
         cdef ptrdiff_t columns = (block.cols - 1) * step + (self.filter.kw - 1) * self.dilation_w + 1
         cdef ptrdiff_t right = self.size.w - first, count = 0
         s.all = Run(0, 0, 0)
-        if p.phases >= LEAST_PHASES and self.col_map == NULL and self.together == 1:
+        if self.col_map == NULL and p.phases >= (LEAST_PHASES if self.together == 1 else 2):
             low = first_inside(-first, step)
             high = min(ceil_div(columns, step), first_inside(right - p.phases + 1, step))
             if low + self.filter.table.lanes <= high:
@@ -463,12 +463,24 @@ cdef class Pixels(Planar):
         """Copy what is not padding, of each phase all channels of a pixel together."""
         cdef const Run *lines = sources.lines
         cdef const Run *columns = sources.columns
+        cdef const Run *all = &sources.all
+        cdef const fc_table *table = self.filter.table
         cdef ptrdiff_t i, j, row
+        cdef char *line
+        cdef fc_separate t
+        t.dst_line, t.dst_phase = p.line, p.columns * p.column
+        t.src_line, t.src_pixel, t.src_channel = x.h, x.w, x.c
+        t.stride, t.phases, t.pixels, t.channels = (
+            self.stride_w, p.phases, all.count, self.together)
         for i in range(sources.line_runs):
-            for row in range(lines[i].count):
+            line = dst + lines[i].first * p.line
+            if all.count:
+                t.dst, t.src = line + all.first * p.column, at(x, n, lines[i].source, all.source, 0)
+                t.lines = lines[i].count
+                table.separate(&t)
+            for row in range(lines[i].source, lines[i].source + lines[i].count):
                 for j in range(sources.column_runs):
-                    self.filter.table.copy(
-                        dst + (lines[i].first + row) * p.line + columns[j].first * p.column, p.column,
-                        self.filter.table.itemsize,
-                        at(x, n, lines[i].source + row, columns[j].source, 0), self.stride_w * x.w, x.c,
-                        columns[j].count, self.together)
+                    table.copy(line + columns[j].first * p.column, p.column, table.itemsize,
+                               at(x, n, row, columns[j].source, 0), self.stride_w * x.w, x.c,
+                               columns[j].count, self.together)
+                line += p.line

@@ -153,6 +153,15 @@ typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_c
                                  const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
                                  ptrdiff_t pixels, ptrdiff_t channels);
 
+/* dst[line][phase][pixel] = src[line][pixel * stride + phase], without gaps between a phase's pixels. */
+typedef struct {
+    char *dst;
+    ptrdiff_t dst_line, dst_phase;
+    const char *src;
+    ptrdiff_t src_line, src_pixel, src_channel;
+    ptrdiff_t lines, stride, phases, pixels, channels;
+} fc_separate;
+
 /* The points of a Winograd transform: 0, pairs p and -p, perhaps infinity; and what the transforms
  * are made of (points.py). A pair's `rest` is the product of x - q over all other points q. With
  * stride 2 they are those of the even inputs, and `odd` inputs are multiplied as they are. */
@@ -276,6 +285,7 @@ typedef struct {
     void (*pack)(char *dst, ptrdiff_t dst_pixel, const char *src, ptrdiff_t src_pixel,
                  ptrdiff_t pixels, ptrdiff_t channels);
     fc_copy_function copy;
+    void (*separate)(const fc_separate *);
     void (*mark)(unsigned char *damped, const void *y, double upper, ptrdiff_t count);
     void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,
                  ptrdiff_t count);
