@@ -99,7 +99,7 @@ cdef extern from "table.h":
         ptrdiff_t dst_line, dst_phase
         const char *src
         ptrdiff_t src_line, src_pixel, src_channel
-        ptrdiff_t lines, stride, phases, pixels, channels
+        ptrdiff_t lines, pixels, channels
 
     ctypedef struct fc_gradient:
         ptrdiff_t images, rows, cols
@@ -204,6 +204,8 @@ cdef extern from "table.h":
                      ptrdiff_t pixels, ptrdiff_t channels) noexcept nogil
         fc_copy_function copy
         void (*separate)(const fc_separate *) noexcept nogil
+        void (*line_up)(const char **places, const char *first, ptrdiff_t step,
+                        ptrdiff_t count) noexcept nogil
         void (*mark)(unsigned char *damped, const void *y, double upper,
                      ptrdiff_t count) noexcept nogil
         void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,

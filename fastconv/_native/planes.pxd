@@ -1,6 +1,7 @@
 # Images copied to planes (src/drivers/planes.pyx), as those who read them so use it.
 from fastconv._native.axes cimport Axis, Run
 from fastconv._native.levels cimport fc_pixelwise, fc_planewise, fc_planewise_function
+from fastconv._native.packing cimport Filter
 from fastconv._native.plan cimport Array, Arrays, Plan as Base
 
 
@@ -85,6 +86,9 @@ cdef class Plan(Planar):
                           ptrdiff_t lane) noexcept nogil
     cdef void run_copied(self, const Arrays *arrays, const Blocking *b, const Block *block,
                          fc_planewise *t, char *work, int thread) noexcept nogil
+
+
+cdef bint pixels_pay(Filter filter, ptrdiff_t stride, ptrdiff_t dilation) noexcept nogil
 
 
 cdef class Pixels(Planar):

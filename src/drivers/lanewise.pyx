@@ -83,7 +83,7 @@ cdef class Plan(Base):
         find_lanes(self.constants, filter.table, held, filter.slab_width, width, filter.depth)
         filter.table.copy(self.constants + self.lanes_bytes, item, item, self.pad(), 0, 0,
                           pixel // item, 1)
-        if filter.repeats > 1:
+        if planes.pixels_pay(filter, self.stride_w, self.dilation_w):
             self.pixels = planes.Pixels(*self.arguments())
         self.worthwhile_threads = max(1, <ptrdiff_t>self.cost(1) // THREAD_CYCLES)
         if self.pixels is not None:
@@ -349,9 +349,7 @@ cdef class Plan(Base):
                     copies += (end - begin) * needed
                 for j in range(begin):
                     table[j] = padding
-                for j in range(begin, end):
-                    table[j] = p
-                    p += step
+                self.filter.table.line_up(table + begin, p, step, end - begin)
                 for j in range(end, used):
                     table[j] = padding
             else:

@@ -25,6 +25,7 @@ cdef enum:
     LEAST_PHASES = 3           # that are transposed
     LEAST_COLUMNS = 32         # of outputs whose inputs are apart
     PIXEL_BYTES = 96 << 10     # of a block's planes of pixels
+    LEAST_REPEATS = 3          # pixels of a vector, with stride 2
 cdef double LOADS = 0.5        # cycles of a multiply-add's loads, if pixels lie together
 
 
@@ -364,6 +365,14 @@ cdef class Plan(Planar):
             lap(&timer, PRODUCTS)
 
 
+cdef bint pixels_pay(Filter filter, ptrdiff_t stride, ptrdiff_t dilation) noexcept nogil:
+    """Whether a vector should hold several pixels. With longer strides pixels are as soon read where they are
+    as brought together."""
+    cdef ptrdiff_t span = (filter.kw - 1) * dilation
+    return filter.repeats >= (2 if stride == 1 else LEAST_REPEATS) and stride <= 2 and (
+        span <= MOST_SPAN * LEAST_VECTORS * filter.repeats)
+
+
 cdef class Pixels(Planar):
     """Depthwise convolution of so few channels that a vector holds several pixels: for images whose
     channels lie together, with the same bits as the lanewise driver's."""
@@ -376,8 +385,7 @@ cdef class Pixels(Planar):
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
         cdef ptrdiff_t item = self.filter.table.itemsize
         return (arrays.residual.data == NULL and arrays.out.run == 0 and arrays.out.c == item
-                and arrays.out.w == self.together * item
-                and (self.filter.kw - 1) * self.dilation_w <= MOST_SPAN * LEAST_VECTORS * self.step)
+                and arrays.out.w == self.together * item)
 
     cdef Blocking cut(self, ptrdiff_t threads) noexcept nogil:
         """Blocks whose inputs the cache holds; some items for each thread."""
@@ -470,8 +478,7 @@ cdef class Pixels(Planar):
         cdef fc_separate t
         t.dst_line, t.dst_phase = p.line, p.columns * p.column
         t.src_line, t.src_pixel, t.src_channel = x.h, x.w, x.c
-        t.stride, t.phases, t.pixels, t.channels = (
-            self.stride_w, p.phases, all.count, self.together)
+        t.pixels, t.channels = all.count, self.together
         for i in range(sources.line_runs):
             line = dst + lines[i].first * p.line
             if all.count:

@@ -209,7 +209,7 @@ FC_EACH_WINOGRAD(FC_WINOGRAD_2, FC_LEARNING_2, FC_WINOGRAD_1)
                       {FC_UP_TO_8(FC_LANEWISE_NAME, 1, 1)},                                    \
                       {FC_UP_TO_8(FC_LANEWISE_NAME, 1, 2)}}},                                  \
         .copy = FC_NAME(copy), .separate = FC_NAME(separate),                                  \
-        .planewise = FC_NAME(planewise),                                                       \
+        .line_up = FC_NAME(line_up), .planewise = FC_NAME(planewise),                          \
         .pixelwise = FC_NAME(pixelwise), .planes_in_place = FC_NAME(planes_in_place),          \
         .plane_rows = {{FC_NAME(plane_rows_3_1), FC_NAME(plane_rows_5_1),                      \
                         FC_NAME(plane_rows_7_1)},                                              \

@@ -329,35 +329,30 @@ static void FC_NAME(copy)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_channel,
                            channels);
 }
 
-/* How the pixels of images whose channels lie together are parted: dst[line][phase][i] = src[line][i * stride
- * + phase]. In dst those of a phase have no gaps. */
 #if defined(__AVX2__)
 /* As many of a phase as whole vectors can be read of; returns how many. Each vector of dst takes some lanes
- * of as many of src as the stride. */
+ * of one of src, others of the next. */
 static ptrdiff_t FC_NAME(permute_phase)(const fc_separate *t, ptrdiff_t phase)
 {
     const ptrdiff_t some = FC_LANES / t->channels, step = some * t->channels; /* of a vector */
-    const ptrdiff_t pixel = t->channels * FC_SIZE;
-    const ptrdiff_t size = ((t->pixels - 1) * t->stride + t->phases) * t->channels;
-    const ptrdiff_t read = (t->stride - 1) * step + FC_LANES;
-    const ptrdiff_t most = size < read ? 0 : (size - read) / (t->stride * t->channels) / some + 1;
+    const ptrdiff_t bytes = step * FC_SIZE, unread = 2 * t->pixels * t->channels - step - FC_LANES;
+    const ptrdiff_t most = unread < 0 ? 0 : unread / (2 * step) + 1;
     const ptrdiff_t vectors = t->pixels / some < most ? t->pixels / some : most;
-    FC_MASK lane, vector;
-    for (int l = 0; l < FC_LANES; l++) {
-        const ptrdiff_t from = l / t->channels % some * t->stride + phase;
-        lane[l] = (FC_INT)(from % some * t->channels + l % t->channels);
-        vector[l] = (FC_INT)(from / some);
+    FC_MASK lane, next;
+    for (ptrdiff_t l = 0; l < FC_LANES; l++) {
+        const ptrdiff_t pixel = l < step ? l / t->channels * 2 + phase : 0;
+        lane[l] = (FC_INT)(pixel % some * t->channels + l % t->channels);
+        next[l] = pixel < some ? 0 : -1;
     }
     for (ptrdiff_t y = 0; y < t->lines; y++) {
         const char *src = t->src + y * t->src_line;
         char *dst = t->dst + y * t->dst_line + phase * t->dst_phase;
-        for (ptrdiff_t i = 0; i < vectors; i++, dst += some * pixel) {
-            FC_VECTOR v = FC_NAME(permute)(FC_NAME(load)(src), lane);
-            src += some * pixel;
-            for (FC_INT m = 1; m < t->stride; m++, src += some * pixel)
-                v = FC_NAME(select)(vector == m, FC_NAME(permute)(FC_NAME(load)(src), lane), v);
+        for (ptrdiff_t i = 0; i < vectors; i++, src += 2 * bytes, dst += bytes) {
+            const FC_VECTOR v =
+                FC_NAME(select)(next, FC_NAME(permute)(FC_NAME(load)(src + bytes), lane),
+                                FC_NAME(permute)(FC_NAME(load)(src), lane));
             if (i < vectors - 1 || step == FC_LANES)
-                FC_NAME(store)(dst, v);
+                FC_NAME(store)(dst, v); /* what is too much is written again */
             else
                 FC_NAME(store_part)(dst, v, step);
         }
@@ -369,16 +364,23 @@ static ptrdiff_t FC_NAME(permute_phase)(const fc_separate *t, ptrdiff_t phase)
 static void FC_NAME(separate)(const fc_separate *t)
 {
     const ptrdiff_t pixel = t->channels * FC_SIZE;
-    for (ptrdiff_t j = 0; j < t->phases; j++) {
+    for (ptrdiff_t phase = 0; phase < 2; phase++) {
         ptrdiff_t done = 0;
 #if defined(__AVX2__)
-        if (t->src_channel == FC_SIZE && t->src_pixel == pixel &&
-            t->stride * t->channels <= FC_LANES)
-            done = FC_NAME(permute_phase)(t, j);
+        if (t->src_channel == FC_SIZE && t->src_pixel == pixel && 2 * t->channels <= FC_LANES)
+            done = FC_NAME(permute_phase)(t, phase);
 #endif
         for (ptrdiff_t y = 0; y < t->lines; y++)
-            FC_NAME(copy)(t->dst + y * t->dst_line + j * t->dst_phase + done * pixel, pixel, FC_SIZE,
-                          t->src + y * t->src_line + (done * t->stride + j) * t->src_pixel,
-                          t->stride * t->src_pixel, t->src_channel, t->pixels - done, t->channels);
+            FC_NAME(copy)(t->dst + y * t->dst_line + phase * t->dst_phase + done * pixel, pixel,
+                          FC_SIZE, t->src + y * t->src_line + (2 * done + phase) * t->src_pixel,
+                          2 * t->src_pixel, t->src_channel, t->pixels - done, t->channels);
     }
+}
+
+/* The places of pixels that lie one after another. */
+static void FC_NAME(line_up)(const char **places, const char *first, ptrdiff_t step,
+                             ptrdiff_t count)
+{
+    for (ptrdiff_t i = 0; i < count; i++)
+        places[i] = first + i * step;
 }

@@ -153,13 +153,13 @@ typedef void (*fc_copy_function)(char *dst, ptrdiff_t dst_pixel, ptrdiff_t dst_c
                                  const char *src, ptrdiff_t src_pixel, ptrdiff_t src_channel,
                                  ptrdiff_t pixels, ptrdiff_t channels);
 
-/* dst[line][phase][pixel] = src[line][pixel * stride + phase], without gaps between a phase's pixels. */
+/* dst[line][phase][pixel] = src[line][2 * pixel + phase], where nothing is between a phase's pixels. */
 typedef struct {
     char *dst;
     ptrdiff_t dst_line, dst_phase;
     const char *src;
     ptrdiff_t src_line, src_pixel, src_channel;
-    ptrdiff_t lines, stride, phases, pixels, channels;
+    ptrdiff_t lines, pixels, channels;
 } fc_separate;
 
 /* The points of a Winograd transform: 0, pairs p and -p, perhaps infinity; and what the transforms
@@ -286,6 +286,7 @@ typedef struct {
                  ptrdiff_t pixels, ptrdiff_t channels);
     fc_copy_function copy;
     void (*separate)(const fc_separate *);
+    void (*line_up)(const char **places, const char *first, ptrdiff_t step, ptrdiff_t count);
     void (*mark)(unsigned char *damped, const void *y, double upper, ptrdiff_t count);
     void (*damp)(void *dst, const void *src, const unsigned char *damped, double slope,
                  ptrdiff_t count);
