@@ -212,6 +212,8 @@ cdef class Plan(Base):
         cdef Call call
         cdef bint copied, staged
         cdef planes.Plan plan   # which another thread may make anew
+        if self.pixels is not None and self.pixels.takes(arrays):
+            return self.pixels.execute(arrays, threads)
         if self.channel_first(arrays):
             plan = self.planes
             if plan is None:
@@ -220,8 +222,6 @@ cdef class Plan(Base):
                 self.planes = plan
             if plan.takes(arrays):
                 return plan.execute(arrays, threads)
-        if self.pixels is not None and self.pixels.takes(arrays):
-            return self.pixels.execute(arrays, threads)
         copied = not self.readable_in_place(&arrays.x)
         staged = arrays.out.c != self.filter.table.itemsize or arrays.out.run > 0   # tiles cross slabs
         if (threads != self.last_threads or copied != self.last_copied

@@ -56,7 +56,7 @@ cdef class Filter:
             self.slab_width = min(
                 width * max(1, self.table.lanes // max(width, self.depth)), self.table.lanes)
             vectors = ceil_div(self.set_width, self.slab_width)
-            if groups > 1 and width == 1 and self.depth == 1:
+            if width == 1 and self.depth == 1:
                 self.repeats = max(1, self.table.lanes // groups)
         else:
             self.slab_width = self.table.lanes * self.table.vectors

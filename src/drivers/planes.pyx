@@ -24,6 +24,7 @@ cdef enum:
     PLANE_BYTES = 24 << 10     # of a group's planes, if that can be
     LEAST_PHASES = 3           # that are transposed
     LEAST_COLUMNS = 32         # of outputs whose inputs are apart
+    MOST_ROWS = 7              # of a filter that functions for whole rows are for
     PIXEL_BYTES = 96 << 10     # of a block's planes of pixels
     LEAST_REPEATS = 3          # pixels of a vector, with stride 2
 cdef double LOADS = 0.5        # cycles of a multiply-add's loads, if pixels lie together
@@ -265,7 +266,7 @@ cdef class Plan(Planar):
         if kernel == 1 and self.filter.kw > 1 and stride == 1 and (
                 self.size.ow >= LEAST_VECTORS * self.filter.table.lanes):
             return self.filter.table.plane_line
-        if kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= 7:
+        if kernel != self.filter.kw or kernel % 2 == 0 or not 3 <= kernel <= MOST_ROWS:
             return NULL
         return self.filter.table.plane_rows[stride - 1][(kernel - 3) // 2]
 
@@ -370,6 +371,7 @@ cdef bint pixels_pay(Filter filter, ptrdiff_t stride, ptrdiff_t dilation) noexce
     as brought together."""
     cdef ptrdiff_t span = (filter.kw - 1) * dilation
     return filter.repeats >= (2 if stride == 1 else LEAST_REPEATS) and stride <= 2 and (
+        filter.repeats < filter.table.lanes or stride == 1) and (
         span <= MOST_SPAN * LEAST_VECTORS * filter.repeats)
 
 
@@ -384,6 +386,8 @@ cdef class Pixels(Planar):
 
     cdef bint takes(self, const Arrays *arrays) noexcept nogil:
         cdef ptrdiff_t item = self.filter.table.itemsize
+        if self.channels == 1 and self.filter.kh <= MOST_ROWS:   # Plan is for these, too
+            return False
         return (arrays.residual.data == NULL and arrays.out.run == 0 and arrays.out.c == item
                 and arrays.out.w == self.together * item)
 
