@@ -106,6 +106,18 @@ def shapes():
             (6, 70, 5, 5, 5, 4),
         ]
     ]
+    few = [
+        Case((h, w), c, c, kernel, padding=padding, groups=c, stride=stride, **everything)
+        for h, w, c, kernel, padding, stride in [
+            (5, 13, 2, (3, 4), 1, 1),
+            (4, 31, 3, (3, 4), 0, 1),
+            (9, 37, 3, (3, 3), 1, 2),
+            (8, 40, 4, (3, 4), 0, 2),
+            (6, 21, 5, (2, 2), 0, 1),
+            (7, 17, 8, (5, 5), 2, 1),
+            (12, 33, 1, (9, 5), 0, 1),
+        ]
+    ]
     long = [
         Case((length,), c, f, (k,), padding=padding, groups=groups, **everything)
         for length, c, f, k, padding, groups in [
@@ -144,7 +156,7 @@ def shapes():
         Transposed((5, 7), 1, 32, (2, 2), 2, 0, 0, 1, 1, **everything),
         Transposed((5, 7), 5, 19, (3, 2), (2, 3), (1, 0, 2, 1), 1, 1, 1, **everything),
     ]
-    return [*dense, *grouped, *long, *reflected, *upsampling]
+    return [*dense, *grouped, *few, *long, *reflected, *upsampling]
 
 
 def calls(dtype):
@@ -212,8 +224,14 @@ def calls(dtype):
                     np.moveaxis(out, 1, -1), replace(case, residual=False).run(x, weight, bias)
                 )
 
+            def alone(place, case=replace(case, residual=False), arrays=arrays, shape=wanted_shape):
+                out = place(np.zeros(shape, dtype))
+                case.run(*map(place, arrays[:3]), out=out)
+                np.testing.assert_array_equal(out, case.run(*arrays[:3]))
+
             yield f"{case} channels first", layer
-            # without a residual a kernel of its own
+            # without a residual kernels of their own
+            yield f"{case} alone", alone
             yield f"{case} planes", planes
 
 

@@ -157,6 +157,23 @@ EDGES = [
     *(grouped((3, 11), 5, 3, 5, (2, k), padding=k // 2, stride=s) for k in KERNELS for s in (1, 2)),
     *(grouped((3, 11), 2, 17, 3, (2, k), padding=k, dilation=2) for k in KERNELS),
     depthwise((20, 20), 9, (31, 31), padding=15),
+    # several pixels to a vector
+    *(
+        depthwise((7, w), c, (3, 3), padding=1, bias=True, activation="relu6")
+        for c in (2, 3, 5, 8)
+        for w in (1, 4, 9, 33, 70)
+    ),
+    *(
+        depthwise((23, 41), 3, kernel, padding=3, stride=stride, dilation=dilation)
+        for kernel in ((3, 3), (1, 3), (5, 4), (2, 7), (9, 9))
+        for stride in (1, 2, (2, 1), (3, 2))
+        for dilation in (1, (2, 1), (3, 2))
+    ),
+    *(depthwise((9, 21), 4, (3, 4), padding=3, stride=2, pad_mode=mode) for mode in PAD_MODES),
+    depthwise((30, 300), 3, (3, 3), padding=1, x_layout="strided", num_threads=2),
+    depthwise((30, 301), 3, (5, 5), stride=2, x_layout="reversed", out_layout="window"),
+    depthwise((20, 40), 1, (11, 11), padding=5, **ALL),
+    depthwise((20, 40), 1, (9, 2), padding=5, pad_value=2.0, dilation=(1, 3)),
     # two slabs at a time: the last of them of parts of vectors, some alone
     *(direct((5, 29), 3, f, (3, 3), padding=1, **ALL) for f in (49, 63, 64, 80, 96, 100, 128, 160)),
     direct((60, 61), 5, 130, (1, 1), num_threads=3, **ALL),

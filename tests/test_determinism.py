@@ -18,6 +18,8 @@ SHAPES = [
     Case((40, 40), 40, 80, (5, 5), padding=2, groups=40, pad_mode="reflect"),
     Case((40, 40), 64, 96, (3, 3), stride=2, padding=1, groups=16, bias=True),
     Case((5, 5), 600, 600, (3, 3), padding=1, groups=600),
+    Case((60, 61), 3, 3, (5, 5), padding=2, groups=3, bias=True),
+    Case((60, 61), 4, 4, (3, 3), padding=1, stride=2, groups=4),
     Case((3000,), 80, 40, (3,), padding=1),
     Case((700,), 23, 123, (3,), padding=1),
     Case((31, 30), 40, 72, (5, 5), padding=2, bias=True),

@@ -249,6 +249,7 @@ cdef class Plan(Base):
         while (bounded and not b.clipped and cols > tile
                and self.input_bytes(z, min(unit, z.oh), cols, False) > budget):
             cols = ceil_div(ceil_div(cols, 2), tile) * tile
+        cols = ceil_div(z.ow, ceil_div(z.ow, cols))   # blocks of the same size
         units = ceil_div(cols, tile) if in_columns else ceil_div(z.oh, unit)
         pieces = 0
         while pieces < units:
@@ -256,7 +257,7 @@ cdef class Plan(Base):
             pieces = 1 if pieces == 0 else ceil_div(units, ceil_div(units, pieces) - 1)
             u = ceil_div(units, pieces)
             b.rows = z.oh if in_columns else min(z.oh, u * unit)
-            b.cols = min(z.ow, u * tile) if in_columns else cols
+            b.cols = ceil_div(z.ow, ceil_div(units, u)) if in_columns else cols
             least = self.input_bytes(z, b.rows, b.cols, b.clipped)
             if bounded and least > budget and u > 1:
                 continue
