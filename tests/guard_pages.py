@@ -176,6 +176,7 @@ def calls(dtype):
         for algorithm in shape.algorithms():
             case = replace(shape, algorithm=algorithm)
             channel_first_case = replace(case, permute=True)
+            plain = replace(case, residual=False)
 
             def functional(place, case=case, arrays=arrays, wanted_shape=wanted_shape, judge=judge):
                 out = place(np.zeros(wanted_shape, dtype))
@@ -224,7 +225,7 @@ def calls(dtype):
                     np.moveaxis(out, 1, -1), replace(case, residual=False).run(x, weight, bias)
                 )
 
-            def alone(place, case=replace(case, residual=False), arrays=arrays, shape=wanted_shape):
+            def alone(place, case=plain, arrays=arrays, shape=wanted_shape):
                 out = place(np.zeros(shape, dtype))
                 case.run(*map(place, arrays[:3]), out=out)
                 np.testing.assert_array_equal(out, case.run(*arrays[:3]))

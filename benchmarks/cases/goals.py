@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.cases.case import Case
-from benchmarks.cases.layer import conv1d, conv2d
+from benchmarks.cases.layer import conv1d, conv2d, depthwise2d
 
 OF_NETWORKS = (
     "3x3 64>64 @224",
@@ -109,6 +109,9 @@ def others() -> Iterator[Case]:
     yield conv2d(28, 3, 192, 192, groups=8)  # 24 channels per group, as in RegNetX-1.6GF
     yield conv2d(28, 3, 256, 256, dilation=2)
     yield conv2d(33, 3, 2048, 256, dilation=24)  # mostly padding
+    yield depthwise2d(512, 3, 3)  # an image blurred,
+    yield depthwise2d(512, 11, 3)  # as SSIM does (Wang et al. 2004),
+    yield depthwise2d(512, 5, 3, stride=2)  # and as a pyramid does (Burt and Adelson 1983)
     yield conv1d(2048, 3, 128, 128)
     yield conv1d(16_000, 128, 8, 8, padding=0)  # long filters for few channels
     yield conv1d(16_000, 1024, 2, 2, padding=0)
