@@ -257,7 +257,7 @@ cdef class Plan(Base):
             pieces = 1 if pieces == 0 else ceil_div(units, ceil_div(units, pieces) - 1)
             u = ceil_div(units, pieces)
             b.rows = z.oh if in_columns else min(z.oh, u * unit)
-            b.cols = ceil_div(z.ow, ceil_div(units, u)) if in_columns else cols
+            b.cols = ceil_div(z.ow, ceil_div(z.ow, u * tile)) if in_columns else cols
             least = self.input_bytes(z, b.rows, b.cols, b.clipped)
             if bounded and least > budget and u > 1:
                 continue
