@@ -3,7 +3,8 @@
 Inputs of a block of outputs are copied to planes, a channel's lines with their padding: then any input
 of neighbouring outputs is a vector, and padding, pad mode, stride and dilation are the same code. Outputs
 are stored where they lie. Depthwise convolution of the usual sizes reads the image itself, where the level
-can leave out lanes that are padding.
+can leave out lanes that are padding. `Pixels` is for images whose channels lie together, so few that lanes are
+neighbouring pixels all the same.
 """
 from fastconv._native.axes cimport Run, appended, axis_of, extended, first_inside, tap_of
 from fastconv._native.costs cimport costs
@@ -31,7 +32,7 @@ cdef double LOADS = 0.5        # cycles of a multiply-add's loads, if pixels lie
 
 
 cdef class Planar(Base):
-    """Plans for channel-first images."""
+    """Plans whose lanes are neighbouring pixels."""
 
     def __cinit__(self, *problem):
         self.rows, self.cols = self.size.oh, self.size.ow

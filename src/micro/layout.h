@@ -363,7 +363,8 @@ static ptrdiff_t FC_NAME(permute_phase)(const fc_separate *t, ptrdiff_t phase)
 
 static void FC_NAME(separate)(const fc_separate *t)
 {
-    const ptrdiff_t pixel = t->channels * FC_SIZE;
+    ptrdiff_t pixel = t->channels * FC_SIZE, item = FC_SIZE;
+    __asm__("" : "+r"(item)); /* or there would be a copy for it alone */
     for (ptrdiff_t phase = 0; phase < 2; phase++) {
         ptrdiff_t done = 0;
 #if defined(__AVX2__)
@@ -372,7 +373,7 @@ static void FC_NAME(separate)(const fc_separate *t)
 #endif
         for (ptrdiff_t y = 0; y < t->lines; y++)
             FC_NAME(copy)(t->dst + y * t->dst_line + phase * t->dst_phase + done * pixel, pixel,
-                          FC_SIZE, t->src + y * t->src_line + (2 * done + phase) * t->src_pixel,
+                          item, t->src + y * t->src_line + (2 * done + phase) * t->src_pixel,
                           2 * t->src_pixel, t->src_channel, t->pixels - done, t->channels);
     }
 }

@@ -48,7 +48,7 @@ FC_UNROLL
             FC_NAME(pixel_row)(t, acc, x, y, 1, 3, y - 2, y + 1, count);
     else
         for (ptrdiff_t y = 0; y < end; y++, x += t->x_row) {
-            if (y >= 3 * apart && y < t->rows)
+            if (count > 1 && y >= 3 * apart && y < t->rows)
                 FC_NAME(pixel_row)(t, acc, x, y, apart, t->taps, 0, 4, count);
             else
                 FC_NAME(pixel_row)(t, acc, x, y, apart, t->taps,
@@ -56,18 +56,33 @@ FC_UNROLL
                                    count);
         }
 FC_UNROLL
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
+        char *p = out + i * t->out_line;
+        if (i >= lines)
+            break;
 FC_UNROLL
-        for (int j = 0; j < count; j++) {
-            if (i >= lines)
-                break;
-            char *p = out + i * t->out_line + j * t->step * FC_SIZE;
+        for (int j = 0; j < count - 1; j++, p += t->step * FC_SIZE)
+            FC_NAME(store)(p, acc[i][j]); /* lanes of no pixel are written again */
+        if (width == FC_LANES)
+            FC_NAME(store)(p, acc[i][count - 1]);
+        else
+            FC_NAME(store_part)(p, acc[i][count - 1], width);
+    }
+}
+
+/* The activation of rows that have just been written. */
+static void FC_NAME(activate_rows)(const fc_pixelwise *t, char *out, ptrdiff_t lines)
+{
+    for (ptrdiff_t i = 0; i < lines; i++, out += t->out_line)
+        for (ptrdiff_t col = 0; col < t->cols; col += FC_LANES) {
+            const ptrdiff_t left = t->cols - col;
+            char *p = out + col * FC_SIZE;
             const FC_VECTOR v =
-                t->activation ? FC_NAME(activate)(t->activation, acc[i][j]) : acc[i][j];
-            if (width == FC_LANES)
+                FC_NAME(activate)(t->activation, FC_NAME(load_at_most)(p, left));
+            if (left >= FC_LANES)
                 FC_NAME(store)(p, v);
             else
-                FC_NAME(store_part)(p, v, width);
+                FC_NAME(store_part)(p, v, left);
         }
 }
 
@@ -91,5 +106,7 @@ static void FC_NAME(pixelwise)(const fc_pixelwise *t)
         }
         for (; left > 0; left -= t->step, x += bytes, out += bytes)
             FC_NAME(pixel_tile)(t, x, out, lines, left < t->step ? left : t->step, 0, 1);
+        if (t->activation)
+            FC_NAME(activate_rows)(t, t->out + y * t->out_line, lines);
     }
 }
